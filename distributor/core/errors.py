@@ -11,7 +11,7 @@ DistributorError
    ├─ Outage            provably not sent; queued again with a growing wait, a bounded number of times
    ├─ MessageRefused    failed; this message only
    ├─ RecipientGone     failed; the subscriber is marked unreachable
-   ├─ ChannelClosed     failed; the channel is paused and the editors are told
+   ├─ ChannelClosed     held; the channel is paused, the editors are told, nothing is lost
    └─ Unknown           perhaps sent; reconciled or decided by a person, never resent by itself
 """
 

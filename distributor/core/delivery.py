@@ -1,0 +1,81 @@
+"""The life of one delivery: its states, what each outcome does to it, and when it is tried again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from distributor.core import errors
+from distributor.core.message import Accepted, NotStarted, Outcome
+
+State = Literal["queued", "claimed", "sending", "sent", "failed", "skipped", "held", "unknown", "presumed"]
+
+#: Where a delivery may go from each state. Everything else is a bug and the ledger refuses it.
+MOVES: dict[State, frozenset[State]] = {
+    "queued": frozenset({"claimed", "held", "skipped"}),
+    "claimed": frozenset({"sending", "queued", "skipped", "held", "sent", "failed", "unknown"}),
+    "sending": frozenset({"sent", "queued", "failed", "held", "unknown"}),
+    "held": frozenset({"queued", "skipped"}),
+    "unknown": frozenset({"sent", "queued", "presumed"}),
+    "presumed": frozenset({"sent"}),
+    "sent": frozenset(),
+    "failed": frozenset(),
+    "skipped": frozenset(),
+}
+
+#: An edition is complete when every delivery is in one of these.
+TERMINAL: frozenset[State] = frozenset({"sent", "failed", "skipped", "presumed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an outcome does to a delivery. `wait` is seconds from now for `queued`."""
+
+    state: State
+    reason: str = ""
+    detail: str = ""
+    receipt: str = ""
+    wait: float = 0.0
+    closes_channel: bool = False
+    recipient_gone: bool = False
+    #: False when nothing was tried, so that the try is not counted.
+    is_attempt: bool = True
+
+
+def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settlement:
+    """The one consequence of each outcome.
+
+    `attempt` is the number of this try from 1, `attempts` how many a delivery may have for life,
+    `seed` (the delivery id) spreads retries without a random generator, so a run can be repeated exactly.
+    """
+    match outcome:
+        case Accepted(receipt=receipt, detail=detail):
+            return Settlement("sent", detail=detail, receipt=receipt)
+        case NotStarted():
+            return Settlement("queued", is_attempt=False)
+        case errors.Busy():
+            # Not this message's fault: asking for patience does not use up its tries.
+            return Settlement(
+                "queued", str(outcome), outcome.detail, wait=max(outcome.retry_after, 0.1), is_attempt=False
+            )
+        case errors.Outage():
+            if attempt >= attempts:
+                return Settlement("failed", f"{outcome} (gave up after {attempt} tries)", outcome.detail)
+            return Settlement("queued", str(outcome), outcome.detail, wait=wait_before_retry(attempt, seed))
+        case errors.MessageRefused():
+            return Settlement("failed", str(outcome), outcome.detail)
+        case errors.RecipientGone():
+            return Settlement("failed", str(outcome), outcome.detail, recipient_gone=True)
+        case errors.ChannelClosed():
+            # Nothing went out, so nothing is lost: it waits for the person who reopens the channel.
+            return Settlement("held", str(outcome), outcome.detail, closes_channel=True, is_attempt=False)
+        case _:
+            return Settlement("unknown", str(outcome), getattr(outcome, "detail", ""))
+
+
+def wait_before_retry(attempt: int, seed: int) -> float:
+    """Seconds before try `attempt + 1`: 15, 60, 240, ... up to an hour, spread by +-20 %."""
+    base: float = min(15.0 * 4.0 ** (attempt - 1), 3600.0)
+    digest = hashlib.blake2b(f"{seed}:{attempt}".encode(), digest_size=2).digest()
+    return base * (0.8 + 0.4 * int.from_bytes(digest, "big") / 65535)
