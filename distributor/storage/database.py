@@ -1,0 +1,168 @@
+"""One database, two dialects: how a transaction is opened and what its failures mean.
+
+SQLite: WAL, one writing connection behind a lock, `BEGIN IMMEDIATE` for every writing transaction. The driver's
+default mode loses updates without an error (libraries.md section 8), and two writing connections in one process
+meet a WAL-reset bug in SQLite before 3.51.3 (reliability.md 0.12).
+PostgreSQL: a pool; decisions are made by conditional UPDATEs, so READ COMMITTED is enough.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
+
+from distributor.core.errors import StorageError
+
+BUSY_SECONDS = 10.0
+
+
+class Database:
+    """Opens transactions. Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._lock = threading.RLock()
+        if self.is_sqlite:
+            self._writer, self._reader = _open_sqlite(self.path)
+        else:
+            self._writer = self._reader = _open_postgres(url)
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return Path(self.url.database or "")
+
+    @property
+    def label(self) -> str:
+        """The address without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may change things; commits at the end, rolls back on any exception."""
+        lock = self._lock if self.is_sqlite else _no_lock()
+        with lock, _explain(self.label), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent look that cannot change anything and never waits for a writer."""
+        with _explain(self.label), self._reader.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._reader.dispose()
+        with self._lock if self.is_sqlite else _no_lock():
+            self._writer.dispose()
+
+
+@contextmanager
+def _no_lock() -> Iterator[None]:
+    yield
+
+
+def _open_sqlite(path: Path) -> tuple[Engine, Engine]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the folder of the database, {path.parent}: {error.strerror}") from None
+    arguments = {"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None}
+    url = f"sqlite:///{path}"
+    writer = create_engine(url, poolclass=StaticPool, connect_args=arguments)
+    reader = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=24,
+        connect_args=arguments,
+        pool_reset_on_return=None,
+    )
+    event.listen(writer, "connect", _prepare_writer)
+    event.listen(reader, "connect", _prepare_reader)
+    event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return writer, reader
+
+
+def _prepare_writer(connection: sqlite3.Connection, _record: Any) -> None:
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "mmap_size=0",
+        "cache_size=-8000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_reader(connection: sqlite3.Connection, _record: Any) -> None:
+    for pragma in ("query_only=ON", "mmap_size=0", "cache_size=-4000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _open_postgres(url: str) -> Engine:
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=24,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10, "options": "-c lock_timeout=30s -c timezone=UTC"},
+    )
+
+
+def open_unpooled(url: str) -> Engine:
+    """A connection for one command such as a migration; nothing stays open behind it."""
+    return create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+
+
+@contextmanager
+def _explain(label: str) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        sentence = explain_failure(error)
+        if sentence is None:
+            raise
+        raise StorageError(f"{label}: {sentence}") from error
+
+
+def explain_failure(error: DBAPIError) -> str | None:
+    """What an operator should do about it; None when it is a mistake of ours and must be seen as such."""
+    text = str(error.orig).lower()
+    for mark, sentence in _SENTENCES:
+        if mark in text:
+            return sentence
+    return "the database server cannot be reached" if error.connection_invalidated else None
+
+
+_SENTENCES = (
+    (
+        "database is locked",
+        "the database is locked by another program; close it or wait, nothing was changed",
+    ),
+    ("database or disk is full", "the disk is full; free some space, nothing was changed"),
+    ("no space left", "the disk is full; free some space, nothing was changed"),
+    ("attempt to write a readonly", "the database file may not be written; check its owner and permissions"),
+    (
+        "unable to open database file",
+        "the database file cannot be opened; check the folder and its permissions",
+    ),
+    ("file is not a database", "this file is not a database; restore a backup or choose another file"),
+    ("malformed", "the database file is damaged; restore the latest backup"),
+    ("disk i/o error", "the disk answers with errors; nothing was changed"),
+    ("connection refused", "the database server cannot be reached; is it running?"),
+    ("connection failed", "the database server cannot be reached; check address, user and password"),
+    ("could not translate host", "the database server's name cannot be resolved"),
+    ("password authentication failed", "the database server refused the user or password"),
+)
