@@ -55,10 +55,7 @@ def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settleme
         case NotStarted():
             return Settlement("queued", is_attempt=False)
         case errors.Busy():
-            # Not this message's fault: asking for patience does not use up its tries.
-            return Settlement(
-                "queued", str(outcome), outcome.detail, wait=max(outcome.retry_after, 0.1), is_attempt=False
-            )
+            return Settlement("queued", str(outcome), outcome.detail, wait=max(outcome.retry_after, 0.1))
         case errors.Outage():
             if attempt >= attempts:
                 return Settlement("failed", f"{outcome} (gave up after {attempt} tries)", outcome.detail)
@@ -69,7 +66,7 @@ def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settleme
             return Settlement("failed", str(outcome), outcome.detail, recipient_gone=True)
         case errors.ChannelClosed():
             # Nothing went out, so nothing is lost: it waits for the person who reopens the channel.
-            return Settlement("held", str(outcome), outcome.detail, closes_channel=True, is_attempt=False)
+            return Settlement("held", str(outcome), outcome.detail, closes_channel=True)
         case _:
             return Settlement("unknown", str(outcome), getattr(outcome, "detail", ""))
 

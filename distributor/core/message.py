@@ -115,12 +115,12 @@ class Pace:
 class Limits:
     """What a channel can carry.
 
-    batch: messages per `send` call (1 for a single voice). attempts: tries of one delivery for life.
+    batch: messages per `send` call (1 for a single voice). attempts: outages after which one delivery is given up.
     paces: rate limits, shared across processes through the database.
     """
 
     batch: int = 1
-    attempts: int = 3
+    attempts: int = 20
     paces: tuple[Pace, ...] = ()
 
 

@@ -1,0 +1,334 @@
+"""Editions: planned once, frozen once, complete when the sums agree."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, literal, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from distributor.core.message import Content
+from distributor.core.planning import EditionPlan, OccurrenceNote, PlannedEdition
+from distributor.storage.database import Database
+from distributor.storage.tables import (
+    delivery,
+    edition,
+    edition_post,
+    list_member,
+    occurrence,
+    schedule,
+    subscriber,
+    suppression,
+)
+
+
+def insert_new(connection: Connection, table: Any) -> Any:
+    """An INSERT that leaves rows alone whose key is taken already."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(table).on_conflict_do_nothing()
+
+
+class Editions:
+    """What goes out, from plan to freeze. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # -- schedules -------------------------------------------------------------------------------------------
+
+    def start_schedules(self, names: Iterable[str], now: datetime) -> dict[str, tuple[datetime, datetime]]:
+        """Remember schedules seen for the first time; returns name -> (started_at, planned_until) for all."""
+        wanted = set(names)
+        with self._database.read() as connection:
+            known = _schedule_rows(connection)
+        if wanted <= known.keys():
+            return known
+        with self._database.write() as connection:
+            for name in sorted(wanted - known.keys()):
+                row = {"name": name, "started_at": now, "planned_until": now}
+                connection.execute(insert_new(connection, schedule).values(row))
+            return _schedule_rows(connection)
+
+    def note_planned(self, name: str, until: datetime, notes: Sequence[OccurrenceNote], now: datetime) -> None:
+        """Write what became of occurrences that made no edition, and how far planning has come."""
+        with self._database.write() as connection:
+            for note in notes:
+                connection.execute(insert_new(connection, occurrence).values(_occurrence_row(name, note, now)))
+            _move_planned_until(connection, name, until)
+
+    # -- planning --------------------------------------------------------------------------------------------
+
+    def add_edition(self, plan: EditionPlan, now: datetime) -> int | None:
+        """Write one planned edition with its posts; None when it is there already or its posts are all taken.
+
+        The unique keys of edition, occurrence and (schedule, post) make planning twice plan once, on any
+        number of machines.
+        """
+        with self._database.write() as connection:
+            found = connection.execute(
+                insert_new(connection, edition).values(_edition_row(plan, now)).returning(edition.c.id)
+            ).scalar()
+            if found is None:
+                return None
+            taken = _claim_posts(connection, plan, int(found))
+            if plan.post_ids and not taken:
+                connection.execute(edition.delete().where(edition.c.id == found))
+                return None
+            if plan.note is not None:
+                row = _occurrence_row(plan.schedule, plan.note, now)
+                connection.execute(insert_new(connection, occurrence).values(row))
+            return int(found)
+
+    def list_planned(self, limit: int = 100) -> list[PlannedEdition]:
+        """Editions that wait for their words, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(edition)
+                .where(edition.c.state == "planned")
+                .order_by(edition.c.due_at, edition.c.id)
+                .limit(limit)
+            ).all()
+            return [_planned(row, _post_ids(connection, row.id)) for row in rows]
+
+    def load_planned(self, edition_id: int) -> PlannedEdition | None:
+        with self._database.read() as connection:
+            row = connection.execute(select(edition).where(edition.c.id == edition_id)).one_or_none()
+            return None if row is None else _planned(row, _post_ids(connection, row.id))
+
+    # -- freezing --------------------------------------------------------------------------------------------
+
+    def freeze(
+        self, edition_id: int, content: Content, *, list_name: str, revisions: dict[int, int], now: datetime
+    ) -> int:
+        """Fix content and audience in one transaction; returns the audience, -1 when it was frozen before.
+
+        `list_name` "" means one voice with one recipient. The audience is one INSERT .. SELECT that leaves out
+        who is suppressed, unreachable or gone from the list.
+        """
+        with self._database.write() as connection:
+            won = connection.execute(
+                update(edition)
+                .where(edition.c.id == edition_id, edition.c.state == "planned")
+                .values(
+                    state="frozen",
+                    frozen_at=now,
+                    content=content.to_json(),
+                    content_hash=content.hash,
+                    warnings=json.dumps(list(content.warnings)),
+                )
+                .returning(edition.c.id)
+            ).scalar()
+            if won is None:
+                return -1
+            for post_id, number in revisions.items():
+                connection.execute(
+                    update(edition_post)
+                    .where(edition_post.c.edition_id == edition_id, edition_post.c.post_id == post_id)
+                    .values(revision=number)
+                )
+            audience = _add_deliveries(connection, edition_id, list_name, now)
+            connection.execute(update(edition).where(edition.c.id == edition_id).values(audience=audience))
+            if audience == 0:
+                complete_editions(connection, now, edition_id)
+            return audience
+
+    def park(self, edition_id: int, state: str, reason: str) -> None:
+        """Set a planned edition aside (`parked` by a template, `held` by a rule); the others go on."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(edition)
+                .where(edition.c.id == edition_id, edition.c.state == "planned")
+                .values(state=state, reason=reason)
+            )
+
+    def unpark(self, edition_id: int, late_after: datetime | None) -> bool:
+        """Let a parked or held edition be worded again."""
+        with self._database.write() as connection:
+            return bool(
+                connection.execute(
+                    update(edition)
+                    .where(edition.c.id == edition_id, edition.c.state.in_(("parked", "held")))
+                    .values(state="planned", reason="", late_after=late_after)
+                    .returning(edition.c.id)
+                ).scalar()
+            )
+
+    def drop(self, edition_id: int, reason: str, now: datetime) -> bool:
+        """Give up an edition that is not frozen; its posts stay taken and never come again on this schedule."""
+        with self._database.write() as connection:
+            return bool(
+                connection.execute(
+                    update(edition)
+                    .where(edition.c.id == edition_id, edition.c.state.in_(("planned", "parked", "held")))
+                    .values(state="dropped", reason=reason, completed_at=now)
+                    .returning(edition.c.id)
+                ).scalar()
+            )
+
+    def find_by_token(self, token: str) -> tuple[str, Content] | None:
+        """(channel, content) of a frozen edition, for the page behind "view in browser"."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(edition.c.channel, edition.c.content).where(
+                    edition.c.token == token, edition.c.content.is_not(None)
+                )
+            ).one_or_none()
+        return None if row is None else (row.channel, Content.from_json(row.content))
+
+
+def complete_editions(connection: Connection, now: datetime, edition_id: int | None = None) -> list[int]:
+    """Close every frozen edition whose deliveries are all terminal, with its sums; returns their ids.
+
+    The sums are counted from the rows and compared with the audience in the same statement: an edition whose
+    sums disagree is not closed and stays visible as an accounting mismatch.
+    """
+    only = "AND e.id = :edition" if edition_id is not None else ""
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT e.id, e.audience,
+                   SUM(CASE WHEN d.state = 'sent' THEN 1 ELSE 0 END) AS sent,
+                   SUM(CASE WHEN d.state = 'failed' THEN 1 ELSE 0 END) AS failed,
+                   SUM(CASE WHEN d.state = 'skipped' THEN 1 ELSE 0 END) AS skipped,
+                   SUM(CASE WHEN d.state = 'presumed' THEN 1 ELSE 0 END) AS presumed
+            FROM edition e LEFT JOIN delivery d ON d.edition_id = e.id
+            WHERE e.state = 'frozen' {only}
+              AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.edition_id = e.id
+                              AND o.state IN ('queued', 'claimed', 'sending', 'held', 'unknown'))
+            GROUP BY e.id, e.audience
+            """  # noqa: S608 - the only inserted text is the constant above
+        ),
+        {"edition": edition_id} if edition_id is not None else {},
+    ).all()
+    closed = []
+    for row in rows:
+        sums = {name: int(getattr(row, name) or 0) for name in ("sent", "failed", "skipped", "presumed")}
+        if sum(sums.values()) != (row.audience or 0):
+            continue
+        values = {"state": "complete", "completed_at": now, **sums}
+        connection.execute(
+            update(edition).where(edition.c.id == row.id, edition.c.state == "frozen").values(values)
+        )
+        closed.append(int(row.id))
+    return closed
+
+
+def _add_deliveries(connection: Connection, edition_id: int, list_name: str, now: datetime) -> int:
+    fixed = {"edition_id": edition_id, "state": "queued", "attempts": 0, "changed_at": now}
+    if not list_name:
+        connection.execute(insert(delivery).values(recipient_id=0, **fixed))
+        return 1
+    stamp = now.timestamp()
+    members = (
+        select(
+            literal(edition_id),
+            list_member.c.subscriber_id,
+            literal("queued"),
+            literal(0),
+            literal(stamp),
+        )
+        .join(subscriber, subscriber.c.id == list_member.c.subscriber_id)
+        .outerjoin(
+            suppression,
+            (suppression.c.address_key == subscriber.c.address_key) & suppression.c.list.in_(("", list_name)),
+        )
+        .where(
+            list_member.c.list == list_name,
+            list_member.c.state == "member",
+            subscriber.c.status == "active",
+            suppression.c.address_key.is_(None),
+        )
+        .order_by(list_member.c.subscriber_id)
+    )
+    names = ["edition_id", "recipient_id", "state", "attempts", "changed_at"]
+    connection.execute(insert(delivery).from_select(names, members))
+    counted = select(func.count()).select_from(delivery).where(delivery.c.edition_id == edition_id)
+    return int(connection.execute(counted).scalar_one())
+
+
+def _claim_posts(connection: Connection, plan: EditionPlan, edition_id: int) -> int:
+    taken = 0
+    roles = [(post_id, "item") for post_id in plan.post_ids] + [(p, "overflow") for p in plan.overflow_ids]
+    for position, (post_id, role) in enumerate(roles):
+        row = {
+            "schedule": plan.schedule,
+            "post_id": post_id,
+            "edition_id": edition_id,
+            "position": position,
+            "role": role,
+        }
+        statement = insert_new(connection, edition_post).values(row).returning(edition_post.c.post_id)
+        taken += connection.execute(statement).scalar() is not None
+    return taken
+
+
+def _edition_row(plan: EditionPlan, now: datetime) -> dict[str, Any]:
+    return {
+        "key": plan.key,
+        "schedule": plan.schedule,
+        "channel": plan.channel,
+        "form": plan.form,
+        "state": "held" if plan.hold_reason else "planned",
+        "reason": plan.hold_reason,
+        "token": secrets.token_hex(8),
+        "title": plan.title,
+        "due_at": plan.due_at,
+        "late_after": plan.late_after,
+        "created_at": now,
+        "warnings": "[]",
+    }
+
+
+def _occurrence_row(name: str, note: OccurrenceNote, now: datetime) -> dict[str, Any]:
+    return {
+        "key": note.key,
+        "schedule": name,
+        "due_at": note.due_at,
+        "planned_at": now,
+        "outcome": note.outcome,
+        "note": note.text,
+    }
+
+
+def _schedule_rows(connection: Connection) -> dict[str, tuple[datetime, datetime]]:
+    rows = connection.execute(select(schedule)).all()
+    return {row.name: (row.started_at, row.planned_until) for row in rows}
+
+
+def _move_planned_until(connection: Connection, name: str, until: datetime) -> None:
+    connection.execute(
+        update(schedule)
+        .where(schedule.c.name == name, schedule.c.planned_until < until)
+        .values(planned_until=until)
+    )
+
+
+def _post_ids(connection: Connection, edition_id: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    rows = connection.execute(
+        select(edition_post.c.post_id, edition_post.c.role)
+        .where(edition_post.c.edition_id == edition_id)
+        .order_by(edition_post.c.position)
+    ).all()
+    items = tuple(row.post_id for row in rows if row.role == "item")
+    return items, tuple(row.post_id for row in rows if row.role == "overflow")
+
+
+def _planned(row: Any, ids: tuple[tuple[int, ...], tuple[int, ...]]) -> PlannedEdition:
+    return PlannedEdition(
+        id=row.id,
+        key=row.key,
+        schedule=row.schedule,
+        channel=row.channel,
+        form=row.form,
+        token=row.token,
+        state=row.state,
+        title=row.title,
+        due_at=row.due_at,
+        late_after=row.late_after,
+        post_ids=ids[0],
+        overflow_ids=ids[1],
+    )
