@@ -45,7 +45,7 @@ class Days:
     step: int = 1
 
     def includes(self, day: date) -> bool:
-        if day.month not in self.months or (day - FIRST_MONDAY).days % self.step:
+        if day.month not in self.months or (self.step > 1 and (day - FIRST_MONDAY).days % self.step):
             return False
         is_weekday = day.weekday() in self.weekdays
         is_month_day = day.day in self.month_days or (self.has_last and _is_last_day(day))

@@ -39,9 +39,7 @@ def _read_seconds(text: str | int) -> int:
         return int(plain)
     found = _SHAPE.fullmatch(plain)
     if not plain or not found:
-        raise ValueError(
-            f'{_quote(text)} is not a length of time; write for example "90s", "2m", "1h30m" or "2d"'
-        )
+        raise ValueError(f'{_quote(text)} is not a length of time; write for example "90s", "2m", "1h30m" or "2d"')
     return sum(int(count) * _UNITS[unit] for unit, count in found.groupdict(default="0").items())
 
 

@@ -77,9 +77,7 @@ def _require_one(given: dict[str, object]) -> None:
     if not named:
         raise ValueError('when: is missing; give one of when (immediately), at ("07:30"), every (2h) or cron')
     if len(named) > 1:
-        raise ValueError(
-            f"{named[1]}: stands beside {named[0]}; give exactly one of when, at, every and cron"
-        )
+        raise ValueError(f"{named[1]}: stands beside {named[0]}; give exactly one of when, at, every and cron")
 
 
 @contextmanager
@@ -98,9 +96,7 @@ def _check_zone(timezone: object) -> None:
 
 def _check_immediately(when: object) -> None:
     if not isinstance(when, str) or when.strip().lower() != "immediately":
-        raise ValueError(
-            f'when: {_quote(when)} is not understood; write "immediately", or use at, every or cron'
-        )
+        raise ValueError(f'when: {_quote(when)} is not understood; write "immediately", or use at, every or cron')
 
 
 def _read_days(days: object) -> Days:
@@ -121,9 +117,7 @@ def _read_times(at: object) -> tuple[int, ...]:
 def _read_time(text: object) -> int:
     found = _TIME.fullmatch(text.strip()) if isinstance(text, str) else None
     if not found:
-        raise ValueError(
-            f'{_quote(text)} is no time of day; write "00:00" to "23:59" in quotes, several as a list'
-        )
+        raise ValueError(f'{_quote(text)} is no time of day; write "00:00" to "23:59" in quotes, several as a list')
     hour, minute, second = (int(digits or 0) for digits in found.groups())
     return hour * 3600 + minute * 60 + second
 

@@ -1,4 +1,4 @@
-"""When a schedule is due: an editor's rule and a stretch of time in, due times out. Pure: `now` stays outside.
+"""When a schedule is due: an editor's rule and a stretch of time in, due times out. Pure: no clock is read.
 
 A rule names local wall times in an IANA zone, and clocks are put forward and back. What follows:
 
@@ -20,7 +20,6 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import dropwhile, groupby, takewhile
 
 from distributor.core.days import FIRST_MONDAY
 from distributor.core.duration import parse_duration
@@ -95,14 +94,19 @@ def _walk_the_wall(name: str, rule: Rule, start: datetime, end: datetime) -> Ite
     shown = start.astimezone(zone).replace(tzinfo=None)
     # Offsets are less than a day, so no clock shows a later wall time by the end.
     latest = end.replace(tzinfo=None) + _ONE_DAY
-    dues = ((first_instant(wall, zone), wall) for wall in _wall_times(rule, shown, latest))
-    # Where clocks show a stretch again, wall times after `shown` may have been due before `start`.
-    late_enough = dropwhile(lambda pair: pair[0] <= start, dues)
-    wanted = takewhile(lambda pair: pair[0] <= end, late_enough)
-    for due, group in groupby(wanted, key=lambda pair: pair[0]):
-        for _, wall in group:
-            local = wall
-        yield Occurrence(_key(name, local), due, local)
+    held: Occurrence | None = None
+    for wall in _wall_times(rule, shown, latest):
+        due = first_instant(wall, zone)
+        if due > end:
+            break
+        # Where clocks show a stretch again, wall times after `shown` may have been due before `start`.
+        if due <= start:
+            continue
+        if held and held.due != due:
+            yield held
+        held = Occurrence(_key(name, wall), due, wall)
+    if held:
+        yield held
 
 
 def _wall_times(rule: Rule, after: datetime, until: datetime) -> Iterator[datetime]:
@@ -117,15 +121,11 @@ def _wall_times(rule: Rule, after: datetime, until: datetime) -> Iterator[dateti
         skip = 0
 
 
-def _count_in_utc(
-    name: str, rule: Rule, period: timedelta, start: datetime, end: datetime
-) -> Iterator[Occurrence]:
+def _count_in_utc(name: str, rule: Rule, period: timedelta, start: datetime, end: datetime) -> Iterator[Occurrence]:
     zone = load_zone(rule.timezone)
     due = _EPOCH + ((start - _EPOCH) // period + 1) * period
     while due <= end:
-        yield Occurrence(
-            _key(name, due.replace(tzinfo=None)) + "Z", due, due.astimezone(zone).replace(tzinfo=None)
-        )
+        yield Occurrence(_key(name, due.replace(tzinfo=None)) + "Z", due, due.astimezone(zone).replace(tzinfo=None))
         due += period
 
 

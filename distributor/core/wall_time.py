@@ -5,11 +5,11 @@ import zoneinfo
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-# Names that system zone folders hold and that are no place: they count leap seconds, follow the machine
-# or mean nothing.
+# Names that zone folders hold and that are no place: they count leap seconds or follow the machine.
 _NO_PLACE_PREFIXES = ("right/", "posix/")
-_NO_PLACE_NAMES = ("localtime", "posixrules", "Factory")
+_NO_PLACE_NAMES = frozenset(("localtime", "posixrules"))
 _LONGEST_NAME = 60
+_NOTHING = timedelta()
 
 
 def load_zone(name: str) -> ZoneInfo:
@@ -23,14 +23,14 @@ def load_zone(name: str) -> ZoneInfo:
 
 
 def first_instant(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant (UTC) at which clocks in the zone show `wall` (naive, whole seconds) or later.
+    """The first instant (UTC) at which clocks in the zone show `wall` (naive, fold 0, whole seconds) or later.
 
     A time that clocks show twice gives its first showing; a time they jump over gives the first instant
     after the jump, also when they jump over a whole day (Pacific/Apia, 30 December 2011). A later wall
     time never gives an earlier instant. This is the rule of facts/reliability.md row 7.
     """
-    before = _offset(wall.replace(tzinfo=zone, fold=0))
-    after = _offset(wall.replace(tzinfo=zone, fold=1))
+    before = zone.utcoffset(wall) or _NOTHING
+    after = zone.utcoffset(wall.replace(fold=1)) or _NOTHING
     if after <= before:
         return (wall - before).replace(tzinfo=UTC)
     return _end_of_gap(wall, zone, before, after)
@@ -47,10 +47,6 @@ def _end_of_gap(wall: datetime, zone: ZoneInfo, before: timedelta, after: timede
     return earliest + timedelta(seconds=high)
 
 
-def _offset(moment: datetime) -> timedelta:
-    return moment.utcoffset() or timedelta()
-
-
 def _unknown_zone(name: str) -> str:
     near = _find_near_zone(name)
     fix = f"did you mean {near}?" if near else "use an IANA name such as Europe/Kyiv"
@@ -60,6 +56,6 @@ def _unknown_zone(name: str) -> str:
 def _find_near_zone(name: str) -> str | None:
     if len(name) > _LONGEST_NAME:
         return None
-    names = {known.casefold(): known for known in sorted(zoneinfo.available_timezones())}
+    names = {known.casefold(): known for known in sorted(zoneinfo.available_timezones() - _NO_PLACE_NAMES)}
     near = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.75)
     return names[near[0]] if near else None
