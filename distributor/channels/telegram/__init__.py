@@ -1,0 +1,1 @@
+"""Posts to one Telegram chat or channel through a bot."""
