@@ -26,7 +26,7 @@ def describe_rule(rule: Rule) -> str:
     if rule.period and not rule.times:
         return f"{_every(rule.period)}, counted in UTC"
     times, days = _describe_times(rule), _describe_days(rule.days)
-    if not days and not times.startswith("every"):
+    if not days and times.startswith("at "):
         days = "every day"
     return f"{' '.join(filter(None, (times, days)))}, {rule.timezone}"
 
