@@ -53,15 +53,3 @@ class PlannedEdition:
     late_after: datetime | None
     post_ids: tuple[int, ...]
     overflow_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """A delivery somebody has the right to send until the lease ends."""
-
-    delivery_id: int
-    edition_id: int
-    recipient_id: int
-    address: str
-    name: str
-    attempts: int

@@ -116,6 +116,7 @@ class Editions:
                 .values(
                     state="frozen",
                     frozen_at=now,
+                    list=list_name,
                     content=content.to_json(),
                     content_hash=content.hash,
                     warnings=json.dumps(list(content.warnings)),
@@ -168,6 +169,12 @@ class Editions:
                     .returning(edition.c.id)
                 ).scalar()
             )
+
+    def find_list(self, edition_id: int) -> str:
+        """The list an edition went to; "" for one voice or no such edition."""
+        with self._database.read() as connection:
+            found = connection.execute(select(edition.c.list).where(edition.c.id == edition_id)).scalar()
+        return str(found or "")
 
     def find_by_token(self, token: str) -> tuple[str, Content] | None:
         """(channel, content) of a frozen edition, for the page behind "view in browser"."""

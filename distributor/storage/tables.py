@@ -141,6 +141,8 @@ edition = Table(
     Column("schedule", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("form", Text, nullable=False),
+    #: The list whose members are the audience; "" for one voice. Fixed with the audience.
+    Column("list", Text, nullable=False, default=""),
     #: planned | frozen | complete | parked (template, reason) | held (reason) | dropped
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False, default=""),

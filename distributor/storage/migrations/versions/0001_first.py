@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("schedule", sa.Text(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("form", sa.Text(), nullable=False),
+        sa.Column("list", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("token", sa.Text(), nullable=False),

@@ -1,0 +1,222 @@
+"""Out: claim, put on record, call the channel, settle. The only place that turns an answer into a state."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from distributor.core.contracts import Channel
+from distributor.core.delivery import settle
+from distributor.core.errors import Busy, Outage, StorageError, Unknown
+from distributor.core.message import Accepted, Edition, Message, NotStarted, Outcome, Pace, Recipient
+from distributor.core.sending import Batch, Settled, Wait
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+
+
+class Ledger(Protocol):
+    """What sending asks of the ledger."""
+
+    def claim(
+        self,
+        name: str,
+        *,
+        list_name: str,
+        limit: int,
+        paces: Sequence[Pace],
+        fence: str,
+        lease: float,
+        now: datetime,
+    ) -> Batch | Wait: ...
+    def start(self, delivery_ids: Sequence[int], fence: str, now: datetime) -> list[int]: ...
+    def settle(self, channel_name: str, fence: str, settled: Sequence[Settled], now: datetime) -> None: ...
+    def rest_channel(self, name: str, until: datetime) -> None: ...
+
+
+class Journal(Protocol):
+    """What bulk sending asks of the send journal."""
+
+    def note_started(self, delivery_ids: Sequence[int]) -> None: ...
+    def note_accepted(self, delivery_id: int, receipt: str) -> None: ...
+    def note_refused(self, delivery_ids: Sequence[int]) -> None: ...
+    def forget(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One channel and what sending on it needs. One thread owns a lane."""
+
+    channel: Channel
+    ledger: Ledger
+    journal: Journal
+    fence: str
+    clock: Clock
+    #: The personal slots of a recipient in an edition.
+    slots: Callable[[Edition, Recipient], Mapping[str, str]]
+    #: False as soon as nothing new may start (stopping, paused).
+    may_start: Callable[[], bool]
+    #: Sleeps between tries to reach the database again; returns early when stopping.
+    pause: Callable[[float], None]
+    lease: float = 900.0
+    #: Seconds before the end of the lease from which nothing new is started, so that no holder outlives it.
+    margin: float = 180.0
+
+
+def send_next(lane: Lane) -> float | None:
+    """Send the next batch of the lane. Returns seconds until it is worth asking again: 0 when something was
+    sent, None when only a wake-up can bring work."""
+    channel = lane.channel
+    if not lane.may_start():
+        return None
+    batch = lane.ledger.claim(
+        channel.name,
+        list_name=channel.list_name,
+        limit=channel.limits.batch,
+        paces=channel.limits.paces,
+        fence=lane.fence,
+        lease=lane.lease,
+        now=lane.clock(),
+    )
+    if isinstance(batch, Wait):
+        return batch.seconds
+    if batch.claimed:
+        _send_batch(lane, batch)
+    return 0.0
+
+
+def _send_batch(lane: Lane, batch: Batch) -> None:
+    messages = [_message(lane, batch.edition, item) for item in batch.claimed]
+    is_bulk = lane.channel.limits.batch > 1
+    wire = _BulkWire(lane, messages) if is_bulk else _VoiceWire(lane, messages)
+    outcomes = _call(lane, messages, wire)
+    now = lane.clock()
+    settled = [
+        Settled(
+            message.delivery_id,
+            message.attempt,
+            wire.started.get(index, now),
+            now,
+            settle(outcome, message.attempt, lane.channel.limits.attempts, message.delivery_id),
+        )
+        for index, (message, outcome) in enumerate(zip(messages, outcomes, strict=True))
+    ]
+    _settle(lane, settled)
+    if is_bulk:
+        lane.journal.forget()
+    _rest(lane, outcomes, settled, is_bulk)
+
+
+def _message(lane: Lane, edition: Edition, item: Any) -> Message:
+    recipient = Recipient(item.recipient_id, item.address or lane.channel.address, item.name)
+    return Message(item.delivery_id, edition, recipient, lane.slots(edition, recipient), item.attempts + 1)
+
+
+def _call(lane: Lane, messages: Sequence[Message], wire: _Wire) -> list[Outcome]:
+    """The channel's outcomes; a bug in a channel costs certainty about what was started, never a message."""
+    try:
+        outcomes = lane.channel.send(messages, wire)
+        if len(outcomes) == len(messages):
+            return outcomes
+        log.error("channel returned %d outcomes for %d messages", len(outcomes), len(messages))
+    except Exception as error:  # a channel's bug: what was started is unknown, the rest is untouched
+        log.exception("channel %s failed", lane.channel.name)
+        return [wire.outcomes.get(i) or _lost(wire, i, type(error).__name__) for i in range(len(messages))]
+    return [wire.outcomes.get(i) or _lost(wire, i, "wrong number of outcomes") for i in range(len(messages))]
+
+
+def _lost(wire: _Wire, index: int, why: str) -> Outcome:
+    return Unknown(f"the channel broke off: {why}") if index in wire.started else NotStarted()
+
+
+def _settle(lane: Lane, settled: Sequence[Settled]) -> None:
+    """Tell the ledger, again and again while the database is away: what is known must not become unknown."""
+    deadline = lane.clock() + timedelta(seconds=lane.lease)
+    wait = 0.2
+    while True:
+        try:
+            return lane.ledger.settle(lane.channel.name, lane.fence, settled, lane.clock())
+        except StorageError as error:
+            if lane.clock() >= deadline:
+                raise
+            log.warning("cannot settle %d deliveries yet: %s", len(settled), error)
+            lane.pause(wait)
+            wait = min(wait * 2, 10.0)
+
+
+def _rest(lane: Lane, outcomes: Sequence[Outcome], settled: Sequence[Settled], is_bulk: bool) -> None:
+    """A service that asked for patience, or that is away, is left alone by the whole channel for that time."""
+    now = lane.clock()
+    stamps = [o.rest_until for o in outcomes if isinstance(o, Accepted) and o.rest_until is not None]
+    until = [datetime.fromtimestamp(stamp, now.tzinfo) for stamp in stamps]
+    if is_bulk:
+        away = [s.settlement.wait for o, s in zip(outcomes, settled, strict=True) if isinstance(o, Outage)]
+        if away and len(away) == len(outcomes):
+            until.append(now + timedelta(seconds=min(away)))
+    else:
+        until += [now + timedelta(seconds=o.retry_after) for o in outcomes if isinstance(o, Busy)]
+    if until and max(until) > now:
+        lane.ledger.rest_channel(lane.channel.name, max(until))
+
+
+class _Wire:
+    """Keeps who was started when and what came back."""
+
+    def __init__(self, lane: Lane, messages: Sequence[Message]) -> None:
+        self._lane = lane
+        self._messages = messages
+        self._lock = threading.Lock()
+        self._last_start = lane.clock() + timedelta(seconds=lane.lease - lane.margin)
+        self.started: dict[int, datetime] = {}
+        self.outcomes: dict[int, Outcome] = {}
+
+    def start(self, indexes: Sequence[int]) -> bool:
+        """False when stopping, paused, near the end of the lease, or when it cannot be put on record."""
+        now = self._lane.clock()
+        if not self._lane.may_start() or now > self._last_start:
+            return False
+        fresh = [i for i in indexes if i not in self.started]
+        if fresh and not self._record([self._messages[i].delivery_id for i in fresh], now):
+            return False
+        with self._lock:
+            self.started.update(dict.fromkeys(fresh, now))
+        return True
+
+    def _record(self, delivery_ids: list[int], now: datetime) -> bool:
+        raise NotImplementedError
+
+    def settle(self, index: int, outcome: Outcome) -> None:
+        with self._lock:
+            self.outcomes[index] = outcome
+
+
+class _VoiceWire(_Wire):
+    """One message at a time: `sending` is committed in the database before the first byte."""
+
+    def _record(self, delivery_ids: list[int], now: datetime) -> bool:
+        return len(self._lane.ledger.start(delivery_ids, self._lane.fence, now)) == len(delivery_ids)
+
+
+class _BulkWire(_Wire):
+    """Many at a time: the send journal takes the line before the first byte."""
+
+    def _record(self, delivery_ids: list[int], now: datetime) -> bool:
+        try:
+            self._lane.journal.note_started(delivery_ids)
+        except OSError as error:
+            log.error("nothing more is sent on %s: %s", self._lane.channel.name, error)
+            return False
+        return True
+
+    def settle(self, index: int, outcome: Outcome) -> None:
+        super().settle(index, outcome)
+        delivery_id = self._messages[index].delivery_id
+        if isinstance(outcome, Accepted):
+            self._lane.journal.note_accepted(delivery_id, outcome.receipt)
+        elif not isinstance(outcome, Unknown | NotStarted):
+            self._lane.journal.note_refused([delivery_id])

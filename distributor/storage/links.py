@@ -1,0 +1,141 @@
+"""Tracked links and the clicks on them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, text
+
+from distributor.core.clicks import ClickRow
+from distributor.core.links import new_slug
+from distributor.storage.database import Database
+from distributor.storage.editions import insert_new
+from distributor.storage.tables import click, journal, link
+
+
+@dataclass(frozen=True, slots=True)
+class LinkKey:
+    """What a link stands for; equal keys get the same slug, so wording an edition twice mints once."""
+
+    edition_id: int | None
+    post_id: int | None
+    slot: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.edition_id or 0}:{self.post_id or 0}:{self.slot}:{self.target}"
+
+
+class Links:
+    """Minting and looking up short links; adding clicks exactly once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def mint(self, key: LinkKey, *, schedule: str, channel: str, now: datetime) -> str:
+        """The slug of this link, made on first asking."""
+        with self._database.read() as connection:
+            found = connection.execute(select(link.c.slug).where(link.c.key == str(key))).scalar()
+        if found is not None:
+            return str(found)
+        row = {
+            "slug": new_slug(secrets.token_bytes(16)),
+            "key": str(key),
+            "target": key.target,
+            "post_id": key.post_id,
+            "edition_id": key.edition_id,
+            "schedule": schedule,
+            "channel": channel,
+            "slot": key.slot,
+            "created_at": now,
+        }
+        with self._database.write() as connection:
+            connection.execute(insert_new(connection, link).values(row))
+            return str(connection.execute(select(link.c.slug).where(link.c.key == str(key))).scalar_one())
+
+    def find_target(self, slug: str) -> str | None:
+        """Where a slug leads; None for one that was never minted. Reads only, so it never waits for a writer."""
+        with self._database.read() as connection:
+            found = connection.execute(select(link.c.target).where(link.c.slug == slug)).scalar()
+        return None if found is None else str(found)
+
+    def list_targets(self, after_id: int, limit: int = 10_000) -> list[tuple[int, str, str]]:
+        """(id, slug, target) of links minted after `after_id`, for a map kept in memory."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(link.c.id, link.c.slug, link.c.target)
+                .where(link.c.id > after_id)
+                .order_by(link.c.id)
+                .limit(limit)
+            ).all()
+        return [(row.id, row.slug, row.target) for row in rows]
+
+    def position(self, journal_name: str) -> int:
+        """How far a click journal has been counted, in bytes."""
+        with self._database.read() as connection:
+            found = connection.execute(select(journal.c.position).where(journal.c.name == journal_name)).scalar()
+        return int(found or 0)
+
+    def add_clicks(self, journal_name: str, new_position: int, clicks: Sequence[ClickRow]) -> int:
+        """Store clicks and the journal's position in one transaction: each click is counted exactly once.
+
+        Returns how many belonged to a known link. Clicks on unknown slugs are dropped here.
+        """
+        with self._database.write() as connection:
+            ids = _link_ids(connection, {row.slug for row in clicks})
+            known = [row for row in clicks if row.slug in ids]
+            if known:
+                connection.execute(insert(click), [_click_values(row, ids[row.slug]) for row in known])
+                connection.execute(_ADD_HOURS, _hour_values(known, ids))
+            connection.execute(_SET_POSITION, {"name": journal_name, "position": new_position})
+            return len(known)
+
+    def forget_journal(self, journal_name: str) -> None:
+        """Drop the position of a journal file that was counted to its end and deleted."""
+        with self._database.write() as connection:
+            connection.execute(journal.delete().where(journal.c.name == journal_name))
+
+
+_ADD_HOURS = text(
+    "INSERT INTO click_hour (link_id, hour, klass, count) VALUES (:link_id, :hour, :klass, :count) "
+    "ON CONFLICT (link_id, hour, klass) DO UPDATE SET count = click_hour.count + excluded.count"
+)
+_SET_POSITION = text(
+    "INSERT INTO journal (name, position) VALUES (:name, :position) "
+    "ON CONFLICT (name) DO UPDATE SET position = excluded.position"
+)
+
+
+def _link_ids(connection: Any, slugs: set[str]) -> dict[str, int]:
+    ids: dict[str, int] = {}
+    ordered = sorted(slugs)
+    for start in range(0, len(ordered), 500):
+        part = ordered[start : start + 500]
+        rows = connection.execute(select(link.c.slug, link.c.id).where(link.c.slug.in_(part))).all()
+        ids.update({row.slug: row.id for row in rows})
+    return ids
+
+
+def _click_values(row: ClickRow, link_id: int) -> dict[str, Any]:
+    return {
+        "link_id": link_id,
+        "at": row.at,
+        "klass": row.klass,
+        "reason": row.reason,
+        "ruleset": row.ruleset,
+        "visitor": row.visitor,
+        "agent": row.agent,
+        "referrer": row.referrer,
+    }
+
+
+def _hour_values(rows: Sequence[ClickRow], ids: dict[str, int]) -> list[dict[str, Any]]:
+    counts: dict[tuple[int, int, str], int] = {}
+    for row in rows:
+        key = (ids[row.slug], int(row.at.timestamp() // 3600), row.klass)
+        counts[key] = counts.get(key, 0) + 1
+    return [{"link_id": k[0], "hour": k[1], "klass": k[2], "count": n} for k, n in sorted(counts.items())]

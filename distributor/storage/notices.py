@@ -1,0 +1,51 @@
+"""Small writes that several stores make inside their transactions: pauses, notices, attempts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, text, update
+
+from distributor.storage.tables import channel, notice
+
+
+def set_pause(connection: Connection, name: str, is_paused: bool, reason: str, by: str, now: datetime) -> None:
+    """Write the pause of a channel with who and why, and a notice of it."""
+    touch_channel(connection, name)
+    connection.execute(
+        update(channel)
+        .where(channel.c.name == name)
+        .values(is_paused=is_paused, reason=reason, since=now if is_paused else None, by=by)
+    )
+    word = "paused" if is_paused else "resumed"
+    add_notice(
+        connection,
+        "audit",
+        f"{word} {name}",
+        f"{by} {word} {name}: {reason}" if reason else f"{by} {word} {name}",
+        now,
+    )
+
+
+def add_notice(connection: Connection, level: str, subject: str, sentence: str, now: datetime) -> None:
+    """One line for the operator's page and log. `level`: info | warning | alarm | audit."""
+    connection.execute(insert(notice).values(at=now, level=level, subject=subject, text=sentence[:1000]))
+
+
+def touch_channel(connection: Connection, name: str) -> None:
+    found = connection.execute(select(channel.c.name).where(channel.c.name == name)).scalar()
+    if found is None:
+        connection.execute(insert(channel).values(name=name, is_paused=False))
+
+
+def is_paused(connection: Connection, name: str) -> bool:
+    return bool(connection.execute(select(channel.c.is_paused).where(channel.c.name == name)).scalar())
+
+
+#: One row of evidence for one try.
+UPSERT_ATTEMPT = text(
+    "INSERT INTO attempt (delivery_id, number, started_at, ended_at, outcome, detail, receipt) "
+    "VALUES (:delivery_id, :number, :started_at, :ended_at, :outcome, :detail, :receipt) "
+    "ON CONFLICT (delivery_id, number) DO UPDATE SET ended_at = excluded.ended_at, "
+    "outcome = excluded.outcome, detail = excluded.detail, receipt = excluded.receipt"
+)

@@ -1,0 +1,102 @@
+"""The send journal: which bulk messages were started and accepted, kept beside the database.
+
+Bulk channels claim a batch in the database and then write one short line here before a message may reach the
+service and one after its answer. A line is one `write()` to an append-only file: it survives kill -9 without an
+fsync per message (facts/performance.md 2.5). A power cut may take the unsynced tail with it, so a journal of an
+earlier boot of the machine proves only what it holds: what it does not mention is then unknown, not queued.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from distributor.core.sending import Evidence
+
+
+class SendJournal:
+    """One file per process and lane. Thread-safe: each call is one write()."""
+
+    def __init__(self, folder: Path, fence: str, lane: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"sends-{fence}-{_plain(lane)}.log"
+        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._header = f"j {fence} {read_boot_id()}\n".encode("ascii", "replace")
+        os.write(self._file, self._header)
+
+    def note_started(self, delivery_ids: Sequence[int]) -> None:
+        """Call before the first byte that matters. Raises OSError (disk full): then nothing may be sent."""
+        data = b"".join(b"s %d\n" % one for one in delivery_ids)
+        if os.write(self._file, data) != len(data):
+            raise OSError("the send journal could not be written; is the disk full?")
+
+    def note_accepted(self, delivery_id: int, receipt: str) -> None:
+        """Call with the service's yes. A failed write is no error: the database is told next."""
+        line = f"a {delivery_id} {receipt[:200]}".replace("\n", " ") + "\n"
+        self._write(line.encode("utf-8", "replace"))
+
+    def note_refused(self, delivery_ids: Iterable[int]) -> None:
+        """Call with a plain no, or when a started message provably did not go."""
+        self._write(b"".join(b"n %d\n" % one for one in delivery_ids))
+
+    def _write(self, data: bytes) -> None:
+        try:
+            os.write(self._file, data)
+        except OSError:
+            return
+
+    def forget(self) -> None:
+        """Empty the file once everything in it is settled in the database."""
+        os.ftruncate(self._file, len(self._header))
+
+    def close(self) -> None:
+        os.close(self._file)
+        if self.path.exists() and self.path.stat().st_size <= len(self._header):
+            self.path.unlink()
+
+
+def read_evidence(folder: Path) -> tuple[Evidence, list[Path]]:
+    """What the journals of dead processes prove, and the files to delete once the ledger has it.
+
+    A torn last line counts as started.
+    """
+    outcomes: dict[int, str] = {}
+    complete: set[str] = set()
+    files = sorted(folder.glob("sends-*.log")) if folder.is_dir() else []
+    boot = read_boot_id()
+    for path in files:
+        for line in path.read_bytes().split(b"\n"):
+            _read_line(line, outcomes, complete, boot)
+    return Evidence(outcomes, frozenset(complete)), files
+
+
+def _read_line(line: bytes, outcomes: dict[int, str], complete: set[str], boot: str) -> None:
+    word, _, rest = line.partition(b" ")
+    if word == b"j":
+        fence, _, its_boot = rest.decode("ascii", "replace").partition(" ")
+        if its_boot == boot:
+            complete.add(fence)
+        return
+    number, _, receipt = rest.partition(b" ")
+    if not number.isdigit():
+        return
+    delivery_id = int(number)
+    if word == b"s":
+        outcomes[delivery_id] = "started"
+    elif word == b"a":
+        outcomes[delivery_id] = f"sent {receipt.decode('utf-8', 'replace')}"
+    elif word == b"n":
+        outcomes.pop(delivery_id, None)
+
+
+def read_boot_id() -> str:
+    """A name for this run of the machine's kernel; "unknown" where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return "unknown"
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60]
