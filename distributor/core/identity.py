@@ -22,7 +22,7 @@ STALE = timedelta(days=365)
 SMALLEST_BURST = 5
 BURST_FACTOR = 3
 #: What each kind of key proves when two of them disagree.
-_WEIGHTS = {"guid": 2, "link": 2, "title": 1}
+_WEIGHTS = {"entry": 9, "guid": 4, "link": 3, "title": 2}
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,13 @@ def _merge_twins(entries: Iterable[_Entry]) -> None:
 
 
 def _twin_marks(entry: _Entry) -> list[tuple[str, ...]]:
-    guid, link, headline = (_key_of(entry, kind) for kind in ("guid", "link", "headline"))
-    if not link and not guid:
-        return [("headline", _key_of(entry, "title") or headline)]
-    marks = [("guid", guid, link)]
-    return [*marks, ("headline", headline, link)] if link and headline else marks
+    guid, link, headline, whole = (_key_of(entry, kind) for kind in ("guid", "link", "headline", "entry"))
+    marks: list[tuple[str, ...]] = [(whole,)]
+    if link and guid:
+        marks.append((guid, link))
+    if link and headline:
+        marks.append((headline, link))
+    return marks
 
 
 def _key_of(entry: _Entry, kind: str) -> str:
@@ -174,7 +176,7 @@ def _has_known_headline(entry: _Entry, known: Mapping[str, Known], taken: set[in
 def _judge_entry(
     entry: _Entry, known: Mapping[str, Known], stats: SourceStats, now: datetime, *, is_moved: bool
 ) -> Verdict:
-    keys = tuple(key for key in entry.keys if key not in known)
+    keys = _keys_to_store(entry, known)
     published = entry.post.published_at
     verdict = Verdict(
         "new",
@@ -188,6 +190,13 @@ def _judge_entry(
     if entry.known:
         return _judge_known(verdict, entry.known, now)
     return _judge_unknown(verdict, stats, now, is_moved=is_moved)
+
+
+def _keys_to_store(entry: _Entry, known: Mapping[str, Known]) -> tuple[str, ...]:
+    """What nobody has yet. The `entry:` key is kept only where nothing else would recognise the story again."""
+    has_better = any(key.startswith(("guid:", "link:", "title:")) for key in entry.keys)
+    fresh = [key for key in entry.keys if key not in known]
+    return tuple(key for key in fresh if not (has_better and key.startswith("entry:")))
 
 
 def _judge_known(verdict: Verdict, stored: Known, now: datetime) -> Verdict:

@@ -21,12 +21,13 @@ _SAFE = "/%:@!$&'()*+,;=~-._"
 
 
 def identity_keys(post: Post) -> tuple[str, ...]:
-    """The keys under which a story is known, strongest first; () for a post without id, link and headline.
+    """The keys under which a story may be known, strongest first.
 
     `guid:` the source's id (http and https, with and without www. are one), `link:` the address without scheme,
     www., tracking parameters, fragment and trailing slash, `title:` a hash of headline and UTC date (of the same
     instant in every setting: an operator's new time zone must not rename old stories), `headline:` a hash of the
-    headline alone, which only ever proves that a whole feed got new ids. Keys are unique within one source only.
+    headline alone, which only ever proves that a whole feed got new ids, `entry:` a hash of id, link and headline,
+    for entries that share each of them with another one. Keys are unique within one source only.
     """
     keys = []
     if post.guid:
@@ -38,6 +39,7 @@ def identity_keys(post: Post) -> tuple[str, ...]:
         keys.append(f"title:{_hash(words, post.published_at.astimezone(UTC).date().isoformat())}")
     if words:
         keys.append("headline:" + _hash(words))
+    keys.append("entry:" + _hash(post.guid, post.url, post.headline))
     return tuple(keys)
 
 
@@ -59,7 +61,7 @@ def normalise_link(url: str) -> str:
 
 
 def _normalise_guid(guid: str) -> str:
-    """Ids that are addresses lose scheme and www. only: a fragment or a parameter may be all that parts two stories."""
+    """Ids that are addresses lose scheme and www. only: two stories may differ in a fragment or a parameter."""
     return re.sub(r"^https?://(www\.)?", "", guid.strip(), flags=re.IGNORECASE)
 
 
