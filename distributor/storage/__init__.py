@@ -1,0 +1,80 @@
+"""Tables, migrations, queries; SQLite and PostgreSQL behind the same stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distributor.storage.database import Database
+    from distributor.storage.decisions import Decisions
+    from distributor.storage.editions import Editions
+    from distributor.storage.ledger import Ledger
+    from distributor.storage.links import Links
+    from distributor.storage.posts import Posts
+    from distributor.storage.recipients import Recipients
+    from distributor.storage.recovery import Recovery
+    from distributor.storage.reports import Reports
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Every store over one database."""
+
+    database: Database
+    posts: Posts
+    editions: Editions
+    ledger: Ledger
+    recovery: Recovery
+    decisions: Decisions
+    recipients: Recipients
+    links: Links
+    reports: Reports
+    #: Signs unsubscribe links.
+    secret: bytes
+    #: Names this installation.
+    instance: str
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_storage(url: str) -> Storage:
+    """All stores over a database that is at the current version; raises StorageError with what to type."""
+    from distributor.storage import schema
+    from distributor.storage.database import Database
+
+    database = Database(url)
+    try:
+        schema.require_current(database)
+        return join_stores(database)
+    except BaseException:
+        database.close()
+        raise
+
+
+def join_stores(database: Database) -> Storage:
+    """All stores over an open database."""
+    from distributor.storage.decisions import Decisions
+    from distributor.storage.editions import Editions
+    from distributor.storage.identity import read_or_make
+    from distributor.storage.ledger import Ledger
+    from distributor.storage.links import Links
+    from distributor.storage.posts import Posts
+    from distributor.storage.recipients import Recipients
+    from distributor.storage.recovery import Recovery
+    from distributor.storage.reports import Reports
+
+    return Storage(
+        database,
+        Posts(database),
+        Editions(database),
+        Ledger(database),
+        Recovery(database),
+        Decisions(database),
+        Recipients(database),
+        Links(database),
+        Reports(database),
+        bytes.fromhex(read_or_make(database, "secret")),
+        read_or_make(database, "instance", 8),
+    )

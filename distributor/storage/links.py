@@ -6,15 +6,35 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import insert, select, text
 
-from distributor.core.clicks import ClickRow
 from distributor.core.links import new_slug
 from distributor.storage.database import Database
 from distributor.storage.editions import insert_new
 from distributor.storage.tables import click, journal, link
+
+
+class ClickRow(Protocol):
+    """One counted click, as the track step hands it over. No address and no full user agent is ever stored."""
+
+    @property
+    def slug(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def klass(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def ruleset(self) -> int: ...
+    @property
+    def visitor(self) -> str: ...
+    @property
+    def agent_family(self) -> str: ...
+    @property
+    def referrer_host(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +148,8 @@ def _click_values(row: ClickRow, link_id: int) -> dict[str, Any]:
         "reason": row.reason,
         "ruleset": row.ruleset,
         "visitor": row.visitor,
-        "agent": row.agent,
-        "referrer": row.referrer,
+        "agent": row.agent_family,
+        "referrer": row.referrer_host,
     }
 
 

@@ -1,0 +1,414 @@
+"""Sources, their posts and what each poll found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, or_, select, update
+
+from distributor.core.identity import Known, SourceStats, Verdict
+from distributor.core.post import Post, post_from_json, post_to_json
+from distributor.storage.database import Database
+from distributor.storage.editions import insert_new
+from distributor.storage.notices import add_notice
+from distributor.storage.tables import edition_post, post, post_key, revision, source
+
+_ARRIVALS_KEPT = 30
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """What is remembered of a source. `state` is the source's own JSON."""
+
+    name: str
+    state: str
+    next_poll_at: datetime | None
+    last_ok_at: datetime | None
+    last_poll_at: datetime | None
+    failures: int
+    error: str
+
+
+@dataclass(frozen=True)
+class PostRow:
+    """A stored post. `sources` are all the sources that carry it."""
+
+    id: int
+    post: Post
+    status: str
+    reason: str
+    revision: int
+    first_seen_at: datetime
+    ripe_at: datetime
+    changed_at: datetime
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PollCount:
+    """What one poll changed, in posts."""
+
+    new: int = 0
+    changed: int = 0
+    held: int = 0
+    history: int = 0
+    elsewhere: int = 0
+
+
+class Posts:
+    """Stories and where they come from. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # -- sources ---------------------------------------------------------------------------------------------
+
+    def load_sources(self) -> dict[str, SourceRow]:
+        """Every source that was polled at least once."""
+        with self._database.read() as connection:
+            return {row.name: _source_row(row) for row in connection.execute(select(source))}
+
+    def source_stats(self, name: str) -> SourceStats:
+        """What is usual for a source, for the blast brake."""
+        with self._database.read() as connection:
+            row = connection.execute(select(source).where(source.c.name == name)).one_or_none()
+            newest, count = connection.execute(
+                select(func.max(post.c.published_at), func.count()).where(post.c.source == name)
+            ).one()
+        arrivals = [n for n in json.loads(row.arrivals) if n] if row else []
+        state = json.loads(row.state) if row else {}
+        first = state.get("first_polled_at") if isinstance(state, dict) else None
+        return SourceStats(
+            is_first_poll=not count,
+            first_polled_at=datetime.fromisoformat(first) if first else None,
+            median_new_per_poll=float(median(arrivals)) if arrivals else 0.0,
+            newest_published_at=newest,
+        )
+
+    def note_failure(self, name: str, state: str, error: str, next_poll_at: datetime | None, now: datetime) -> None:
+        """A poll that could not be read: shown, and tried again at `next_poll_at`."""
+        with self._database.write() as connection:
+            _touch_source(connection, name)
+            connection.execute(
+                update(source)
+                .where(source.c.name == name)
+                .values(
+                    state=state,
+                    error=error[:1000],
+                    failures=source.c.failures + 1,
+                    next_poll_at=next_poll_at,
+                    last_poll_at=now,
+                )
+            )
+
+    def note_unchanged(self, name: str, state: str, next_poll_at: datetime | None, now: datetime) -> None:
+        """A poll that found nothing new; one small write."""
+        with self._database.write() as connection:
+            _touch_source(connection, name)
+            _note_ok(connection, name, state, next_poll_at, now)
+
+    def find_known(self, name: str, keys: Sequence[str]) -> dict[str, Known]:
+        """Key -> stored post, for the keys of this source that are known."""
+        found: dict[str, Known] = {}
+        wanted = sorted(set(keys))
+        with self._database.read() as connection:
+            for start in range(0, len(wanted), 500):
+                rows = connection.execute(
+                    select(
+                        post_key.c.key,
+                        post.c.id,
+                        post.c.content_hash,
+                        post.c.status,
+                        post.c.reason,
+                        post.c.published_at,
+                    )
+                    .join(post, post.c.id == post_key.c.post_id)
+                    .where(post_key.c.source == name, post_key.c.key.in_(wanted[start : start + 500]))
+                ).all()
+                for row in rows:
+                    held = row.reason if row.status == "held" else ""
+                    found[row.key] = Known(row.id, row.content_hash, held, row.published_at)
+        return found
+
+    def apply_poll(
+        self,
+        name: str,
+        state: str,
+        verdicts: Sequence[Verdict],
+        enriched: Mapping[int, Post],
+        next_poll_at: datetime | None,
+        now: datetime,
+    ) -> PollCount:
+        """Write what a poll found, all or nothing. `enriched` maps a verdict's index to its filled-in post."""
+        counts: dict[str, int] = {}
+        with self._database.write() as connection:
+            _touch_source(connection, name)
+            before = connection.execute(select(source.c.last_ok_at).where(source.c.name == name)).scalar()
+            for index, verdict in enumerate(verdicts):
+                kind = _apply(connection, name, verdict, enriched.get(index, verdict.post), before, now)
+                counts[kind] = counts.get(kind, 0) + 1
+            new = counts.get("new", 0) + counts.get("held", 0)
+            _note_ok(connection, name, state, next_poll_at, now, new)
+            _tell_held(connection, name, verdicts, now)
+        history = counts.get("baseline", 0) + counts.get("old", 0)
+        return PollCount(
+            counts.get("new", 0),
+            counts.get("changed", 0),
+            counts.get("held", 0),
+            history,
+            counts.get("elsewhere", 0),
+        )
+
+    # -- posts -----------------------------------------------------------------------------------------------
+
+    def list_candidates(self, schedule: str, since: datetime, now: datetime, limit: int = 3000) -> list[PostRow]:
+        """Live posts first seen after `since` that this schedule has not told, oldest first."""
+        told = select(edition_post.c.post_id).where(edition_post.c.schedule == schedule)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(post)
+                .where(
+                    post.c.status == "live",
+                    post.c.first_seen_at >= since,
+                    or_(post.c.not_before.is_(None), post.c.not_before <= now),
+                    post.c.id.not_in(told),
+                )
+                .order_by(post.c.ripe_at, post.c.id)
+                .limit(limit)
+            ).all()
+            return _with_sources(connection, rows)
+
+    def load_posts(self, ids: Sequence[int]) -> dict[int, PostRow]:
+        """The posts of these ids as they are now."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(post).where(post.c.id.in_(list(ids)))).all()
+            return {row.id: row for row in _with_sources(connection, rows)}
+
+    def list_recent(self, limit: int = 50, status: str = "") -> list[PostRow]:
+        """The newest posts first; only those of one status when it is given."""
+        query = select(post).order_by(post.c.first_seen_at.desc(), post.c.id.desc()).limit(limit)
+        if status:
+            query = query.where(post.c.status == status)
+        with self._database.read() as connection:
+            return _with_sources(connection, connection.execute(query).all())
+
+    def list_section(self, section: str, before: datetime, leave_out: Sequence[int], limit: int) -> list[PostRow]:
+        """Recent stories of a section for "more from this section", newest first; history counts too."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(post)
+                .where(
+                    post.c.status.in_(("live", "baseline")),
+                    post.c.id.not_in(list(leave_out)),
+                    post.c.ripe_at <= before,
+                )
+                .order_by(post.c.ripe_at.desc(), post.c.id.desc())
+                .limit(100)
+            ).all()
+        found = [_post_row(row, ()) for row in rows]
+        return [row for row in found if row.post.section == section][:limit]
+
+    def release(self, ids: Sequence[int], by: str, now: datetime) -> int:
+        """Let held posts go: they are planned as if they had just been published."""
+        with self._database.write() as connection:
+            rows = connection.execute(
+                update(post)
+                .where(post.c.id.in_(list(ids)), post.c.status == "held")
+                .values(status="live", reason="", not_before=None, ripe_at=now, first_seen_at=now)
+                .returning(post.c.id)
+            ).all()
+            add_notice(connection, "audit", "posts released", f"{by} released {len(rows)} held posts", now)
+            return len(rows)
+
+    def drop(self, ids: Sequence[int], by: str, now: datetime) -> int:
+        """Never send these held posts."""
+        with self._database.write() as connection:
+            rows = connection.execute(
+                update(post)
+                .where(post.c.id.in_(list(ids)), post.c.status == "held")
+                .values(status="dropped")
+                .returning(post.c.id)
+            ).all()
+            add_notice(connection, "audit", "posts dropped", f"{by} dropped {len(rows)} held posts", now)
+            return len(rows)
+
+    def list_held_ids(self, source_name: str = "") -> list[int]:
+        with self._database.read() as connection:
+            query = select(post.c.id).where(post.c.status == "held").order_by(post.c.id)
+            if source_name:
+                query = query.where(post.c.source == source_name)
+            return [row.id for row in connection.execute(query)]
+
+
+def _apply(
+    connection: Connection, name: str, verdict: Verdict, filled: Post, last_ok_at: datetime | None, now: datetime
+) -> str:
+    if verdict.post_id is not None:
+        _add_keys(connection, name, verdict.keys, verdict.post_id)
+        owner = connection.execute(select(post.c.source).where(post.c.id == verdict.post_id)).scalar()
+        if owner != name:
+            return "elsewhere"  # the source that brought a story first words it; two would overwrite each other
+        return _apply_known(connection, verdict, verdict.post_id, filled, now)
+    if verdict.kind == "same":
+        return "same"
+    twin = _find_elsewhere(connection, name, verdict.keys)
+    if twin is not None:
+        _add_keys(connection, name, verdict.keys, twin)
+        return "elsewhere"
+    _insert_post(connection, name, verdict, filled, last_ok_at, now)
+    return verdict.kind
+
+
+def _insert_post(
+    connection: Connection, name: str, verdict: Verdict, filled: Post, last_ok_at: datetime | None, now: datetime
+) -> None:
+    status = {"new": "live", "held": "held", "baseline": "baseline", "old": "baseline"}.get(verdict.kind, "held")
+    content = post_to_json(filled)
+    post_id = connection.execute(
+        insert(post)
+        .values(
+            source=name,
+            status=status,
+            reason=verdict.reason,
+            not_before=verdict.not_before,
+            headline=filled.headline,
+            content=content,
+            content_hash=verdict.content_hash,
+            revision=1,
+            first_seen_at=now,
+            ripe_at=verdict.not_before or _ripe_at(filled.published_at, last_ok_at, now),
+            changed_at=now,
+            published_at=filled.published_at,
+        )
+        .returning(post.c.id)
+    ).scalar_one()
+    _add_keys(connection, name, verdict.keys, post_id)
+    _add_revision(connection, post_id, 1, content, verdict.content_hash, now)
+
+
+def _ripe_at(published_at: datetime | None, last_ok_at: datetime | None, now: datetime) -> datetime:
+    """The earliest moment the story could have gone out had no poll been missed."""
+    if published_at is None or last_ok_at is None:
+        return now
+    return min(max(published_at, last_ok_at), now)
+
+
+def _apply_known(connection: Connection, verdict: Verdict, post_id: int, filled: Post, now: datetime) -> str:
+    values: dict[str, Any] = {}
+    if verdict.kind == "changed" or (verdict.kind == "released" and verdict.is_changed):
+        number = connection.execute(select(post.c.revision).where(post.c.id == post_id)).scalar_one() + 1
+        content = post_to_json(filled)
+        _add_revision(connection, post_id, number, content, verdict.content_hash, now)
+        values = {
+            "content": content,
+            "content_hash": verdict.content_hash,
+            "headline": filled.headline,
+            "revision": number,
+            "changed_at": now,
+            "published_at": filled.published_at,
+        }
+    if verdict.kind == "changed" and verdict.reason:
+        values |= {"status": "held", "reason": verdict.reason}
+    if verdict.kind == "released":
+        values |= {"status": "live", "reason": "", "ripe_at": verdict.not_before or now, "first_seen_at": now}
+    if verdict.not_before is not None:
+        values["not_before"] = verdict.not_before
+    if values:
+        connection.execute(update(post).where(post.c.id == post_id).values(values))
+    return verdict.kind
+
+
+def _add_revision(
+    connection: Connection, post_id: int, number: int, content: str, content_hash: str, now: datetime
+) -> None:
+    row = {"post_id": post_id, "number": number, "seen_at": now, "content": content, "content_hash": content_hash}
+    connection.execute(insert(revision).values(row))
+
+
+def _find_elsewhere(connection: Connection, name: str, keys: Sequence[str]) -> int | None:
+    links = [key for key in keys if key.startswith("link:")]
+    if not links:
+        return None
+    query = select(post_key.c.post_id).where(post_key.c.key.in_(links), post_key.c.source != name)
+    found = connection.execute(query.order_by(post_key.c.post_id).limit(1)).scalar()
+    return None if found is None else int(found)
+
+
+def _add_keys(connection: Connection, name: str, keys: Sequence[str], post_id: int) -> None:
+    rows = [{"source": name, "key": key, "post_id": post_id} for key in dict.fromkeys(keys)]
+    if rows:
+        connection.execute(insert_new(connection, post_key), rows)
+
+
+def _touch_source(connection: Connection, name: str) -> None:
+    connection.execute(
+        insert_new(connection, source).values(name=name, state="{}", failures=0, error="", arrivals="[]")
+    )
+
+
+def _note_ok(
+    connection: Connection, name: str, state: str, next_poll_at: datetime | None, now: datetime, new: int = 0
+) -> None:
+    values: dict[str, Any] = {
+        "state": state,
+        "next_poll_at": next_poll_at,
+        "last_poll_at": now,
+        "last_ok_at": now,
+        "failures": 0,
+        "error": "",
+    }
+    if new:
+        before = json.loads(connection.execute(select(source.c.arrivals).where(source.c.name == name)).scalar_one())
+        values["arrivals"] = json.dumps([*before, new][-_ARRIVALS_KEPT:])
+    connection.execute(update(source).where(source.c.name == name).values(values))
+
+
+def _tell_held(connection: Connection, name: str, verdicts: Sequence[Verdict], now: datetime) -> None:
+    reasons: dict[str, int] = {}
+    for verdict in verdicts:
+        if verdict.kind == "held":
+            reasons[verdict.reason] = reasons.get(verdict.reason, 0) + 1
+    for reason, count in sorted(reasons.items()):
+        stories = "1 story is" if count == 1 else f"{count} stories are"
+        sentence = f"{name}: {stories} held ({reason}); see: distributor posts --held"
+        add_notice(connection, "warning", "held posts", sentence, now)
+
+
+def _with_sources(connection: Connection, rows: Sequence[Any]) -> list[PostRow]:
+    carriers: dict[int, list[str]] = {}
+    ids = [row.id for row in rows]
+    for start in range(0, len(ids), 500):
+        found = connection.execute(
+            select(post_key.c.post_id, post_key.c.source)
+            .where(post_key.c.post_id.in_(ids[start : start + 500]))
+            .distinct()
+            .order_by(post_key.c.source)
+        ).all()
+        for item in found:
+            carriers.setdefault(item.post_id, []).append(item.source)
+    return [_post_row(row, tuple(carriers.get(row.id, ()))) for row in rows]
+
+
+def _post_row(row: Any, sources: tuple[str, ...]) -> PostRow:
+    return PostRow(
+        row.id,
+        post_from_json(row.content),
+        row.status,
+        row.reason,
+        row.revision,
+        row.first_seen_at,
+        row.ripe_at,
+        row.changed_at,
+        sources,
+    )
+
+
+def _source_row(row: Any) -> SourceRow:
+    return SourceRow(
+        row.name, row.state, row.next_poll_at, row.last_ok_at, row.last_poll_at, row.failures, row.error
+    )

@@ -1,0 +1,402 @@
+"""Read-only looks at the whole: deliveries, editions, clicks, notices, channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import and_, func, select
+
+from distributor.storage.database import Database
+from distributor.storage.tables import (
+    attempt,
+    channel,
+    click_hour,
+    delivery,
+    edition,
+    link,
+    list_member,
+    notice,
+    occurrence,
+    post,
+    subscriber,
+)
+
+GroupBy = Literal["post", "channel", "edition", "slot", "schedule"]
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """One delivery as the operator sees it. `recipient` is an address, or "" on a channel with one voice."""
+
+    id: int
+    edition_id: int
+    channel: str
+    schedule: str
+    title: str
+    recipient: str
+    state: str
+    reason: str
+    attempts: int
+    receipt: str
+    detail: str
+    not_before: datetime | None
+    may_duplicate: bool
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class EditionRow:
+    """One edition with its deliveries by state."""
+
+    id: int
+    key: str
+    schedule: str
+    channel: str
+    form: str
+    state: str
+    reason: str
+    title: str
+    due_at: datetime
+    completed_at: datetime | None
+    audience: int
+    counts: dict[str, int]
+    warnings: str
+
+
+@dataclass(frozen=True)
+class ClickCount:
+    """Clicks of one group. `human` leaves out previews, prefetches, scanners, bots and ourselves."""
+
+    group: str
+    label: str
+    human: int
+    other: int
+    classes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class LinkRow:
+    slug: str
+    target: str
+    slot: str
+    channel: str
+    schedule: str
+    edition_id: int | None
+    post_id: int | None
+    headline: str
+    human: int
+    other: int
+
+
+@dataclass(frozen=True)
+class NoticeRow:
+    at: datetime
+    level: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    name: str
+    is_paused: bool
+    reason: str
+    since: datetime | None
+    last_ok_at: datetime | None
+    last_error: str
+    last_error_at: datetime | None
+
+
+class Reports:
+    """Questions only; nothing here changes anything."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def count_deliveries(self) -> dict[tuple[str, str], int]:
+        """(channel, state) -> deliveries, over editions that are not complete plus the sums of complete ones."""
+        counts: dict[tuple[str, str], int] = {}
+        with self._database.read() as connection:
+            open_rows = connection.execute(
+                select(edition.c.channel, delivery.c.state, func.count())
+                .join(delivery, delivery.c.edition_id == edition.c.id)
+                .where(edition.c.state == "frozen")
+                .group_by(edition.c.channel, delivery.c.state)
+            ).all()
+            done = connection.execute(
+                select(
+                    edition.c.channel,
+                    func.sum(edition.c.sent).label("sent"),
+                    func.sum(edition.c.failed).label("failed"),
+                    func.sum(edition.c.skipped).label("skipped"),
+                    func.sum(edition.c.presumed).label("presumed"),
+                )
+                .where(edition.c.state == "complete")
+                .group_by(edition.c.channel)
+            ).all()
+        for name, state, number in open_rows:
+            counts[(name, state)] = counts.get((name, state), 0) + int(number)
+        for row in done:
+            for state in ("sent", "failed", "skipped", "presumed"):
+                key = (row.channel, state)
+                counts[key] = counts.get(key, 0) + int(getattr(row, state) or 0)
+        return counts
+
+    def list_deliveries(
+        self, *, state: str = "", channel_name: str = "", edition_id: int | None = None, limit: int = 100
+    ) -> list[DeliveryRow]:
+        """The newest deliveries first, narrowed by what is given."""
+        last = (
+            select(attempt.c.delivery_id, func.max(attempt.c.number).label("number"))
+            .group_by(attempt.c.delivery_id)
+            .subquery()
+        )
+        query = (
+            select(
+                delivery,
+                edition.c.channel,
+                edition.c.schedule,
+                edition.c.title,
+                subscriber.c.address,
+                attempt.c.receipt,
+                attempt.c.detail,
+            )
+            .join(edition, edition.c.id == delivery.c.edition_id)
+            .outerjoin(subscriber, subscriber.c.id == delivery.c.recipient_id)
+            .outerjoin(last, last.c.delivery_id == delivery.c.id)
+            .outerjoin(attempt, and_(attempt.c.delivery_id == delivery.c.id, attempt.c.number == last.c.number))
+            .order_by(delivery.c.id.desc())
+            .limit(limit)
+        )
+        if state:
+            query = query.where(delivery.c.state == state)
+        if channel_name:
+            query = query.where(edition.c.channel == channel_name)
+        if edition_id is not None:
+            query = query.where(delivery.c.edition_id == edition_id)
+        with self._database.read() as connection:
+            return [_delivery_row(row) for row in connection.execute(query)]
+
+    def list_editions(self, *, limit: int = 50, state: str = "", channel_name: str = "") -> list[EditionRow]:
+        """The newest editions first, with their deliveries by state."""
+        query = select(edition).order_by(edition.c.id.desc()).limit(limit)
+        if state:
+            query = query.where(edition.c.state == state)
+        if channel_name:
+            query = query.where(edition.c.channel == channel_name)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            counts = _counts_by_edition(connection, [row.id for row in rows])
+        return [_edition_row(row, counts.get(row.id, {})) for row in rows]
+
+    def count_clicks(
+        self, by: GroupBy, *, since: datetime | None = None, edition_id: int | None = None, limit: int = 100
+    ) -> list[ClickCount]:
+        """Clicks by post, channel, edition, slot or schedule; most human clicks first."""
+        group = {
+            "post": link.c.post_id,
+            "channel": link.c.channel,
+            "edition": link.c.edition_id,
+            "slot": link.c.slot,
+            "schedule": link.c.schedule,
+        }[by]
+        query = (
+            select(group.label("group"), click_hour.c.klass, func.sum(click_hour.c.count).label("count"))
+            .join(link, link.c.id == click_hour.c.link_id)
+            .group_by(group, click_hour.c.klass)
+        )
+        if since is not None:
+            query = query.where(click_hour.c.hour >= int(since.timestamp() // 3600))
+        if edition_id is not None:
+            query = query.where(link.c.edition_id == edition_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            labels = _labels(connection, by, [row.group for row in rows])
+        return _click_counts(rows, labels)[:limit]
+
+    def list_links(
+        self, *, post_id: int | None = None, edition_id: int | None = None, limit: int = 200
+    ) -> list[LinkRow]:
+        """Tracked links, newest first, with their clicks."""
+        sums = (
+            select(
+                click_hour.c.link_id,
+                func.sum(click_hour.c.count).filter(click_hour.c.klass == "human").label("human"),
+                func.sum(click_hour.c.count).filter(click_hour.c.klass != "human").label("other"),
+            )
+            .group_by(click_hour.c.link_id)
+            .subquery()
+        )
+        query = (
+            select(link, post.c.headline, sums.c.human, sums.c.other)
+            .outerjoin(post, post.c.id == link.c.post_id)
+            .outerjoin(sums, sums.c.link_id == link.c.id)
+            .order_by(link.c.id.desc())
+            .limit(limit)
+        )
+        if post_id is not None:
+            query = query.where(link.c.post_id == post_id)
+        if edition_id is not None:
+            query = query.where(link.c.edition_id == edition_id)
+        with self._database.read() as connection:
+            return [_link_row(row) for row in connection.execute(query)]
+
+    def list_notices(self, limit: int = 50, level: str = "") -> list[NoticeRow]:
+        query = select(notice).order_by(notice.c.id.desc()).limit(limit)
+        if level:
+            query = query.where(notice.c.level == level)
+        with self._database.read() as connection:
+            return [NoticeRow(row.at, row.level, row.subject, row.text) for row in connection.execute(query)]
+
+    def list_channels(self) -> dict[str, ChannelRow]:
+        with self._database.read() as connection:
+            return {
+                row.name: ChannelRow(
+                    row.name,
+                    row.is_paused,
+                    row.reason,
+                    row.since,
+                    row.last_ok_at,
+                    row.last_error,
+                    row.last_error_at,
+                )
+                for row in connection.execute(select(channel))
+            }
+
+    def list_occurrences(self, limit: int = 20) -> list[dict[str, Any]]:
+        """What became of the last due times, newest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(occurrence).order_by(occurrence.c.due_at.desc(), occurrence.c.key).limit(limit)
+            )
+            return [dict(row._mapping) for row in rows]
+
+    def count_by_status(self) -> dict[str, int]:
+        """Posts by status."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(post.c.status, func.count()).group_by(post.c.status))
+            return {row[0]: int(row[1]) for row in rows}
+
+    def count_members(self, list_name: str) -> int:
+        with self._database.read() as connection:
+            return int(
+                connection.execute(
+                    select(func.count())
+                    .select_from(list_member)
+                    .where(list_member.c.list == list_name, list_member.c.state == "member")
+                ).scalar_one()
+            )
+
+    def find_mismatches(self) -> list[int]:
+        """Frozen editions whose deliveries do not add up to their audience: an alarm, never repaired silently."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(edition.c.id)
+                .outerjoin(delivery, delivery.c.edition_id == edition.c.id)
+                .where(edition.c.state == "frozen")
+                .group_by(edition.c.id, edition.c.audience)
+                .having(func.count(delivery.c.id) != edition.c.audience)
+            ).all()
+            return [int(row.id) for row in rows]
+
+    def oldest(self, state: str) -> datetime | None:
+        """When the oldest delivery in this state came into it."""
+        with self._database.read() as connection:
+            return connection.execute(
+                select(func.min(delivery.c.changed_at))
+                .join(edition, edition.c.id == delivery.c.edition_id)
+                .where(edition.c.state == "frozen", delivery.c.state == state)
+            ).scalar()
+
+
+def _counts_by_edition(connection: Any, ids: list[int]) -> dict[int, dict[str, int]]:
+    found: dict[int, dict[str, int]] = {}
+    rows = connection.execute(
+        select(delivery.c.edition_id, delivery.c.state, func.count())
+        .where(delivery.c.edition_id.in_(ids))
+        .group_by(delivery.c.edition_id, delivery.c.state)
+    )
+    for edition_id, state, number in rows:
+        found.setdefault(edition_id, {})[state] = int(number)
+    return found
+
+
+def _labels(connection: Any, by: GroupBy, groups: list[Any]) -> dict[Any, str]:
+    ids = [group for group in set(groups) if group is not None]
+    if by == "post":
+        return {r.id: r.headline for r in connection.execute(select(post).where(post.c.id.in_(ids)))}
+    if by == "edition":
+        rows = connection.execute(select(edition).where(edition.c.id.in_(ids)))
+        return {r.id: f"{r.channel}: {r.title}" for r in rows}
+    return {}
+
+
+def _click_counts(rows: Any, labels: dict[Any, str]) -> list[ClickCount]:
+    classes: dict[Any, dict[str, int]] = {}
+    for row in rows:
+        classes.setdefault(row.group, {})[row.klass] = int(row.count)
+    counts = [
+        ClickCount(
+            str(group if group is not None else "-"),
+            labels.get(group, str(group if group is not None else "other links")),
+            found.get("human", 0),
+            sum(n for klass, n in found.items() if klass != "human"),
+            found,
+        )
+        for group, found in classes.items()
+    ]
+    return sorted(counts, key=lambda c: (-c.human, -c.other, c.label))
+
+
+def _delivery_row(row: Any) -> DeliveryRow:
+    return DeliveryRow(
+        row.id,
+        row.edition_id,
+        row.channel,
+        row.schedule,
+        row.title,
+        row.address or "",
+        row.state,
+        row.reason or "",
+        row.attempts,
+        row.receipt or "",
+        row.detail or "",
+        row.not_before,
+        bool(row.may_duplicate),
+        row.changed_at,
+    )
+
+
+def _edition_row(row: Any, counts: dict[str, int]) -> EditionRow:
+    return EditionRow(
+        row.id,
+        row.key,
+        row.schedule,
+        row.channel,
+        row.form,
+        row.state,
+        row.reason,
+        row.title,
+        row.due_at,
+        row.completed_at,
+        row.audience or 0,
+        counts,
+        row.warnings,
+    )
+
+
+def _link_row(row: Any) -> LinkRow:
+    return LinkRow(
+        row.slug,
+        row.target,
+        row.slot,
+        row.channel,
+        row.schedule,
+        row.edition_id,
+        row.post_id,
+        row.headline or "",
+        int(row.human or 0),
+        int(row.other or 0),
+    )
