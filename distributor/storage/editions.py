@@ -12,12 +12,14 @@ from sqlalchemy import Connection, func, insert, literal, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from distributor.core.message import Content
+from distributor.core.minting import MintedLink
 from distributor.core.planning import EditionPlan, OccurrenceNote, PlannedEdition
 from distributor.storage.database import Database
 from distributor.storage.tables import (
     delivery,
     edition,
     edition_post,
+    link,
     list_member,
     occurrence,
     schedule,
@@ -102,9 +104,16 @@ class Editions:
     # -- freezing --------------------------------------------------------------------------------------------
 
     def freeze(
-        self, edition_id: int, content: Content, *, list_name: str, revisions: dict[int, int], now: datetime
+        self,
+        edition_id: int,
+        content: Content,
+        *,
+        list_name: str,
+        revisions: dict[int, int],
+        links: Sequence[MintedLink],
+        now: datetime,
     ) -> int:
-        """Fix content and audience in one transaction; returns the audience, -1 when it was frozen before.
+        """Fix content, links and audience in one transaction; returns the audience, -1 when it was frozen before.
 
         `list_name` "" means one voice with one recipient. The audience is one INSERT .. SELECT that leaves out
         who is suppressed, unreachable or gone from the list.
@@ -121,10 +130,11 @@ class Editions:
                     content_hash=content.hash,
                     warnings=json.dumps(list(content.warnings)),
                 )
-                .returning(edition.c.id)
-            ).scalar()
+                .returning(edition.c.schedule, edition.c.channel)
+            ).one_or_none()
             if won is None:
                 return -1
+            _add_links(connection, links, won.schedule, won.channel, now)
             for post_id, number in revisions.items():
                 connection.execute(
                     update(edition_post)
@@ -255,6 +265,27 @@ def _add_deliveries(connection: Connection, edition_id: int, list_name: str, now
     connection.execute(insert(delivery).from_select(names, members))
     counted = select(func.count()).select_from(delivery).where(delivery.c.edition_id == edition_id)
     return int(connection.execute(counted).scalar_one())
+
+
+def _add_links(
+    connection: Connection, links: Sequence[MintedLink], schedule_name: str, channel_name: str, now: datetime
+) -> None:
+    rows = [
+        {
+            "slug": one.slug,
+            "key": one.key,
+            "target": one.target,
+            "post_id": one.post_id,
+            "edition_id": one.edition_id,
+            "schedule": schedule_name,
+            "channel": channel_name,
+            "slot": one.slot,
+            "created_at": now,
+        }
+        for one in links
+    ]
+    if rows:
+        connection.execute(insert_new(connection, link), rows)
 
 
 def _claim_posts(connection: Connection, plan: EditionPlan, edition_id: int) -> int:

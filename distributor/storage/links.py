@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import insert, select, text
 
-from distributor.core.links import new_slug
 from distributor.storage.database import Database
-from distributor.storage.editions import insert_new
 from distributor.storage.tables import click, journal, link
 
 
@@ -37,45 +33,11 @@ class ClickRow(Protocol):
     def referrer_host(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class LinkKey:
-    """What a link stands for; equal keys get the same slug, so wording an edition twice mints once."""
-
-    edition_id: int | None
-    post_id: int | None
-    slot: str
-    target: str
-
-    def __str__(self) -> str:
-        return f"{self.edition_id or 0}:{self.post_id or 0}:{self.slot}:{self.target}"
-
-
 class Links:
-    """Minting and looking up short links; adding clicks exactly once."""
+    """Looking up short links; adding clicks exactly once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def mint(self, key: LinkKey, *, schedule: str, channel: str, now: datetime) -> str:
-        """The slug of this link, made on first asking."""
-        with self._database.read() as connection:
-            found = connection.execute(select(link.c.slug).where(link.c.key == str(key))).scalar()
-        if found is not None:
-            return str(found)
-        row = {
-            "slug": new_slug(secrets.token_bytes(16)),
-            "key": str(key),
-            "target": key.target,
-            "post_id": key.post_id,
-            "edition_id": key.edition_id,
-            "schedule": schedule,
-            "channel": channel,
-            "slot": key.slot,
-            "created_at": now,
-        }
-        with self._database.write() as connection:
-            connection.execute(insert_new(connection, link).values(row))
-            return str(connection.execute(select(link.c.slug).where(link.c.key == str(key))).scalar_one())
 
     def find_target(self, slug: str) -> str | None:
         """Where a slug leads; None for one that was never minted. Reads only, so it never waits for a writer."""

@@ -1,0 +1,188 @@
+"""Words for a planned edition: collect what templates may say, render, mint links, freeze content and audience."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from distributor.core.contracts import Channel, Site
+from distributor.core.errors import TemplateError, Unsupported
+from distributor.core.links import is_safe_target, merge_utm, share_url
+from distributor.core.message import Content
+from distributor.core.minting import Mint, MintedLink, Utm
+from distributor.core.planning import PlannedEdition
+from distributor.core.post import Post
+from distributor.pipeline.render import (
+    EditionView,
+    Job,
+    LinkSpec,
+    OverflowView,
+    PostView,
+    Renderer,
+    ScheduleView,
+    build_context,
+)
+
+log = logging.getLogger(__name__)
+
+#: How many other stories "more from this section" names.
+MORE_STORIES = 3
+
+
+class StoredPost(Protocol):
+    """A post as the database has it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def post(self) -> Post: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+
+
+class PostStore(Protocol):
+    """What wording asks of the posts."""
+
+    def load_posts(self, ids: Sequence[int]) -> Mapping[int, StoredPost]: ...
+    def list_section(
+        self, section: str, before: datetime, leave_out: Sequence[int], limit: int
+    ) -> Sequence[StoredPost]: ...
+
+
+class EditionStore(Protocol):
+    """What wording asks of the editions."""
+
+    def freeze(
+        self,
+        edition_id: int,
+        content: Content,
+        *,
+        list_name: str,
+        revisions: dict[int, int],
+        links: Sequence[MintedLink],
+        now: datetime,
+    ) -> int: ...
+    def park(self, edition_id: int, state: str, reason: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything wording needs besides the edition itself."""
+
+    site: Site
+    renderer: Renderer
+    posts: PostStore
+    editions: EditionStore
+    secret: bytes
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How one schedule words its editions on its channel: template folders in order, title, campaign marks."""
+
+    channel: Channel
+    folders: tuple[str, ...]
+    schedule: ScheduleView
+    utm: Utm
+
+
+def freeze(desk: Desk, edition: PlannedEdition, wording: Wording, now: datetime) -> str:
+    """Word one planned edition and fix it. Returns "frozen", "parked", "held" or "again" (somebody else did it).
+
+    A template that fails, or words that cannot fit, park this edition with the reason; the others go on.
+    """
+    stored = desk.posts.load_posts((*edition.post_ids, *edition.overflow_ids))
+    withdrawn = [post_id for post_id in edition.post_ids if stored[post_id].status == "held"]
+    if withdrawn:
+        desk.editions.park(edition.id, "held", f"story {withdrawn[0]} is held")
+        return "held"
+    mint = Mint(desk.secret, desk.site.public_url, edition.id)
+    views = [PostView(post_id, stored[post_id].post) for post_id in edition.post_ids]
+    try:
+        content = word(desk, edition, wording, views, make_minter(mint, wording.utm), now)
+    except (TemplateError, Unsupported) as error:
+        desk.editions.park(edition.id, "parked", str(error))
+        return "parked"
+    revisions = {post_id: stored[post_id].revision for post_id in edition.post_ids}
+    audience = desk.editions.freeze(
+        edition.id,
+        content,
+        list_name=wording.channel.list_name,
+        revisions=revisions,
+        links=tuple(mint.links.values()),
+        now=now,
+    )
+    return "again" if audience < 0 else "frozen"
+
+
+def word(
+    desk: Desk,
+    edition: PlannedEdition,
+    wording: Wording,
+    views: Sequence[PostView],
+    minter: Callable[[LinkSpec], str],
+    now: datetime,
+) -> Content:
+    """The content of an edition: the same call for a preview and for the send, only the minter differs."""
+    view_url = f"{desk.site.public_url.rstrip('/')}/v/{edition.token}"
+    context = build_context(
+        desk.site,
+        wording.channel.name,
+        wording.schedule,
+        EditionView(edition.due_at, view_url),
+        views,
+        overflow=_overflow(edition, views),
+        more=_more(desk, edition, views, now),
+    )
+    content = desk.renderer.render(Job(wording.channel, wording.folders, edition.form, context), minter)
+    # A retry is byte-identical, so the date of the messages is frozen with their words.
+    payload = {**content.payload, "date": format_datetime(now.replace(microsecond=0)), "view_url": view_url}
+    return replace(content, payload=payload)
+
+
+def make_minter(mint: Mint, utm: Utm) -> Callable[[LinkSpec], str]:
+    """Links for a real edition. A share button leads over a tracked link to the network's share page, which
+    carries a tracked link of its own: so both "pressed share" and "came from that share" are counted."""
+
+    def make(spec: LinkSpec) -> str:
+        if not is_safe_target(spec.url):
+            raise TemplateError(f"the link of slot {spec.slot!r} is not a web address: {spec.url[:200]!r}")
+        if not spec.network:
+            is_ours = spec.post_id is not None or spec.slot == "overflow"
+            return mint.make(spec.slot, merge_utm(spec.url, utm.own) if is_ours else spec.url, spec.post_id)
+        shared = mint.make(f"shared_{spec.network}", merge_utm(spec.url, utm.shared(spec.network)), spec.post_id)
+        page = share_url(spec.network, shared, spec.title)
+        return mint.make(spec.slot, page, spec.post_id) if is_safe_target(page) and page != shared else page
+
+    return make
+
+
+def make_preview_minter(public_url: str) -> Callable[[LinkSpec], str]:
+    """Links for a preview: as long as real ones, kept nowhere, leading nowhere."""
+    address = f"{public_url.rstrip('/')}/l/preview0000"
+
+    def make(spec: LinkSpec) -> str:
+        return share_url(spec.network, address, spec.title) if spec.network == "email" else address
+
+    return make
+
+
+def _overflow(edition: PlannedEdition, views: Sequence[PostView]) -> OverflowView:
+    parts = urlsplit(views[0].post.link)
+    return OverflowView(len(edition.overflow_ids), f"{parts.scheme}://{parts.netloc}/")
+
+
+def _more(
+    desk: Desk, edition: PlannedEdition, views: Sequence[PostView], now: datetime
+) -> dict[str, list[PostView]]:
+    told = (*edition.post_ids, *edition.overflow_ids)
+    sections = {view.post.section for view in views if view.post.section}
+    found = {name: desk.posts.list_section(name, now, told, MORE_STORIES) for name in sorted(sections)}
+    return {name: [PostView(row.id, row.post) for row in rows] for name, rows in found.items() if rows}
