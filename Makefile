@@ -1,0 +1,62 @@
+# `make demo` on a bare machine with python3 (3.11 or newer) sets everything up first. ARGS goes to the command.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup setup-dev demo run test lint format types imports check bench lock clean
+
+help:
+	@echo "make demo     show the whole product without any account (ARGS=--once: print and exit)"
+	@echo "make run      run with config/distributor.yaml (ARGS=\"--config FILE\")"
+	@echo "make test     run the tests (ARGS=\"tests/core -k words\")"
+	@echo "make check    tests, lint, types and the import contract, as CI runs them"
+	@echo "make bench    measure speed and size"
+	@echo "make setup    only make .venv/ ready"
+	@echo "make lock     write the lock files anew from pyproject.toml (needs uv)"
+	@echo "make clean    remove what was built, .venv/ too"
+
+setup:
+	@$(PYTHON) tools/bootstrap.py
+
+setup-dev:
+	@$(PYTHON) tools/bootstrap.py --dev
+
+demo: setup
+	@$(BIN)/distributor demo $(ARGS)
+
+run: setup
+	@$(BIN)/distributor run $(ARGS)
+
+test: setup-dev
+	@$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+
+lint: setup-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup-dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: setup-dev
+	@$(BIN)/mypy
+
+imports: setup-dev
+	@$(BIN)/lint-imports
+
+# Everything is run, so that one report names every kind of mistake.
+check:
+	@$(MAKE) --no-print-directory --keep-going test lint types imports
+
+bench: setup-dev
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+EXPORT = uv export --quiet --frozen --no-emit-project --no-annotate --no-header
+
+lock:
+	uv lock
+	$(EXPORT) --no-default-groups --group build --output-file requirements.lock > /dev/null
+	$(EXPORT) --all-groups --output-file requirements-dev.lock > /dev/null
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
