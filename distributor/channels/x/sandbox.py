@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
 from distributor.channels.sandbox_server import Call, Reply, ScriptedServer
-from distributor.channels.x.length import LIMIT, find_urls, weighted_length
-from distributor.channels.x.sandbox_rules import PRICES, REFUSALS, check_post, check_signature, problem
+from distributor.channels.x.length import LIMIT, weighted_length
+from distributor.channels.x.sandbox_rules import PRICES, REFUSALS, check_post, check_signature, find_links, problem
 from distributor.core.sandbox import Sighting
 
 DUPLICATE_WINDOW = 12 * 3600.0
@@ -102,7 +102,7 @@ class Sandbox:
             return [self._sight(post) for post in self._posts if not post.is_deleted]
 
     def _sight(self, post: _Post) -> Sighting:
-        links = tuple(_expand(span.url) for span in find_urls(post.text))
+        links = tuple(_expand(span.url) for span in find_links(post.text))
         return Sighting(post.at, f"@{self.username}", post.text, links=links, receipt=post.id, raw=post.raw)
 
     def _answer(self, call: Call, name: str) -> Reply:
@@ -141,7 +141,7 @@ class Sandbox:
     def _publish(self, text: str, raw: bytes, name: str) -> Reply:
         post = _Post(str(FIRST_POST_ID + len(self._posts)), self._clock(), text, raw)
         self._posts.append(post)
-        self.spent += PRICES["post with url" if find_urls(text) else "post"]
+        self.spent += PRICES["post with url" if find_links(text) else "post"]
         shown = {"text": _shorten_links(text), "edit_history_tweet_ids": [post.id]}
         return self._reply(201, {"data": shown if name == "no-id" else {"id": post.id, **shown}})
 
@@ -218,7 +218,7 @@ def _describe(post: _Post, with_entities: bool) -> dict[str, Any]:
         "text": _shorten_links(post.text),
         "edit_history_tweet_ids": [post.id],
     }
-    spans = find_urls(post.text) if with_entities else []
+    spans = find_links(post.text) if with_entities else []
     if spans:
         urls = [{"url": _shorten(span.url), "expanded_url": _expand(span.url)} for span in spans]
         described["entities"] = {"urls": urls}
@@ -226,7 +226,7 @@ def _describe(post: _Post, with_entities: bool) -> dict[str, Any]:
 
 
 def _shorten_links(text: str) -> str:
-    for span in reversed(find_urls(text)):
+    for span in reversed(find_links(text)):
         text = text[: span.start] + _shorten(span.url) + text[span.end :]
     return text
 

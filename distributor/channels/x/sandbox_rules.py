@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 from distributor.channels.sandbox_server import Call
+from distributor.channels.x.length import Span, find_urls
 
 #: Dollars, price list of 2026-08-22.
 PRICES = {
@@ -30,6 +31,8 @@ _POST_FIELD_NAMES = """
 """
 _POST_FIELDS = frozenset(_POST_FIELD_NAMES.split())
 _PROBLEMS = "https://api.twitter.com/2/problems/"
+
+_HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost)(?::[0-9]+)?(?:/[^\s]*)?", re.IGNORECASE)
 
 Refusal = tuple[int, dict[str, Any]]
 
@@ -78,6 +81,13 @@ REFUSALS: dict[str, Refusal] = {
         ),
     ),
 }
+
+
+def find_links(text: str) -> list[Span]:
+    """The links X would make, and those to this machine, where the demo's newsroom lives."""
+    here = [Span(found.start(), found.end(), found.group()) for found in _HERE.finditer(text)]
+    rest = [span for span in find_urls(text) if not any(one.start < span.end <= one.end for one in here)]
+    return sorted([*here, *rest], key=lambda span: span.start)
 
 
 def check_post(body: bytes) -> Refusal | None:

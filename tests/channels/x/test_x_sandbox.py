@@ -146,3 +146,8 @@ def test_what_was_posted_outlives_a_restart_of_the_server(sandbox: Sandbox, call
     sandbox.start()
     assert [sighting.text for sighting in sandbox.seen] == ["Rain"]
     assert json.loads(sandbox.seen[0].raw) == {"text": "Rain"}
+
+
+def test_links_to_this_machine_are_links_in_the_demo(call: Call, sandbox: Sandbox) -> None:
+    post(call, "Rain http://127.0.0.1:8080/l/4fTz9QmK2p and example.org")
+    assert sandbox.seen[0].links == ("http://127.0.0.1:8080/l/4fTz9QmK2p", "http://example.org")
