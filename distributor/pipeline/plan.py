@@ -3,9 +3,10 @@ because every key it makes is the same and the database keeps keys unique."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from distributor.core.planning import EditionPlan, OccurrenceNote
 from distributor.core.post import Post
@@ -71,7 +72,7 @@ def plan(schedule: Plan, candidates: Sequence[Candidate], planned_until: datetim
     return Planned(tuple(_editions(schedule, ripe, last)), tuple(notes), now)
 
 
-def _due(schedule: Plan, after: datetime, now: datetime) -> Iterable[Occurrence]:
+def _due(schedule: Plan, after: datetime, now: datetime) -> Iterator[Occurrence]:
     return occurrences(schedule.name, schedule.rule, after, now)
 
 
@@ -161,3 +162,65 @@ def forecast(
 
 def _line(schedule: Plan, due: datetime | None, local: datetime | None, stories: int, headline: str) -> Forecast:
     return Forecast(due, local, schedule.name, schedule.channel, schedule.form, stories, headline)
+
+
+class StoredPost(Protocol):
+    """A post as the database has it; `sources` are all the sources that carry the story."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def post(self) -> Post: ...
+    @property
+    def ripe_at(self) -> datetime: ...
+    @property
+    def sources(self) -> tuple[str, ...]: ...
+
+
+class PostStore(Protocol):
+    """What planning asks of the posts."""
+
+    def list_candidates(self, schedule: str, since: datetime, now: datetime) -> Sequence[StoredPost]: ...
+
+
+class EditionStore(Protocol):
+    """What planning asks of the editions."""
+
+    def start_schedules(self, names: Iterable[str], now: datetime) -> Mapping[str, tuple[datetime, datetime]]: ...
+    def add_edition(self, plan: EditionPlan, now: datetime) -> int | None: ...
+    def note_planned(self, name: str, until: datetime, notes: Sequence[OccurrenceNote], now: datetime) -> None: ...
+
+
+def plan_all(schedules: Sequence[Plan], posts: PostStore, editions: EditionStore, now: datetime) -> int:
+    """Plan every schedule up to `now`; returns how many editions were written. Safe to run twice or on many
+    machines: what is there already is not written again."""
+    known = editions.start_schedules([schedule.name for schedule in schedules], now)
+    return sum(_plan_one(schedule, posts, editions, known[schedule.name], now) for schedule in schedules)
+
+
+def _plan_one(
+    schedule: Plan,
+    posts: PostStore,
+    editions: EditionStore,
+    state: tuple[datetime, datetime],
+    now: datetime,
+) -> int:
+    started_at, planned_until = state
+    if not schedule.rule.is_immediate and next(_due(schedule, planned_until, now), None) is None:
+        return 0
+    planned = plan(schedule, load_candidates(schedule, posts, started_at, now), planned_until, now)
+    written = sum(editions.add_edition(one, now) is not None for one in planned.editions)
+    if planned.notes or not schedule.rule.is_immediate:
+        editions.note_planned(schedule.name, planned.until, planned.notes, now)
+    return written
+
+
+def load_candidates(schedule: Plan, posts: PostStore, since: datetime, now: datetime) -> list[Candidate]:
+    """The posts a schedule has not told, each once, under whichever of its sources the filter likes."""
+    found = []
+    for row in posts.list_candidates(schedule.name, since, now):
+        versions = [row.post, *(replace(row.post, source=name) for name in row.sources if name != row.post.source)]
+        post = next((version for version in versions if schedule.matches(version)), None)
+        if post is not None:
+            found.append(Candidate(row.id, post, row.ripe_at))
+    return found

@@ -46,6 +46,7 @@ class Journal(Protocol):
     def note_accepted(self, delivery_id: int, receipt: str) -> None: ...
     def note_refused(self, delivery_ids: Sequence[int]) -> None: ...
     def forget(self) -> None: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Lane:
     lease: float = 900.0
     #: Seconds before the end of the lease from which nothing new is started, so that no holder outlives it.
     margin: float = 180.0
+
+    def close(self) -> None:
+        """Give back the channel's connections and the journal's file."""
+        self.channel.close()
+        self.journal.close()
 
 
 def send_next(lane: Lane) -> float | None:
@@ -93,7 +99,7 @@ def send_next(lane: Lane) -> float | None:
 def _send_batch(lane: Lane, batch: Batch) -> None:
     messages = [_message(lane, batch.edition, item) for item in batch.claimed]
     is_bulk = lane.channel.limits.batch > 1
-    wire = _BulkWire(lane, messages) if is_bulk else _VoiceWire(lane, messages)
+    wire = _Wire(lane, messages, is_bulk)
     outcomes = _call(lane, messages, wire)
     now = lane.clock()
     settled = [
@@ -165,11 +171,12 @@ def _rest(lane: Lane, outcomes: Sequence[Outcome], settled: Sequence[Settled], i
 
 
 class _Wire:
-    """Keeps who was started when and what came back."""
+    """Asks before a message starts, keeps who was started when and what came back."""
 
-    def __init__(self, lane: Lane, messages: Sequence[Message]) -> None:
+    def __init__(self, lane: Lane, messages: Sequence[Message], is_bulk: bool) -> None:
         self._lane = lane
         self._messages = messages
+        self._is_bulk = is_bulk
         self._lock = threading.Lock()
         self._last_start = lane.clock() + timedelta(seconds=lane.lease - lane.margin)
         self.started: dict[int, datetime] = {}
@@ -188,24 +195,9 @@ class _Wire:
         return True
 
     def _record(self, delivery_ids: list[int], now: datetime) -> bool:
-        raise NotImplementedError
-
-    def settle(self, index: int, outcome: Outcome) -> None:
-        with self._lock:
-            self.outcomes[index] = outcome
-
-
-class _VoiceWire(_Wire):
-    """One message at a time: `sending` is committed in the database before the first byte."""
-
-    def _record(self, delivery_ids: list[int], now: datetime) -> bool:
-        return len(self._lane.ledger.start(delivery_ids, self._lane.fence, now)) == len(delivery_ids)
-
-
-class _BulkWire(_Wire):
-    """Many at a time: the send journal takes the line before the first byte."""
-
-    def _record(self, delivery_ids: list[int], now: datetime) -> bool:
+        """One voice: `sending` is committed in the database. Bulk: the send journal takes a line."""
+        if not self._is_bulk:
+            return len(self._lane.ledger.start(delivery_ids, self._lane.fence, now)) == len(delivery_ids)
         try:
             self._lane.journal.note_started(delivery_ids)
         except OSError as error:
@@ -214,7 +206,10 @@ class _BulkWire(_Wire):
         return True
 
     def settle(self, index: int, outcome: Outcome) -> None:
-        super().settle(index, outcome)
+        with self._lock:
+            self.outcomes[index] = outcome
+        if not self._is_bulk:
+            return
         delivery_id = self._messages[index].delivery_id
         if isinstance(outcome, Accepted):
             self._lane.journal.note_accepted(delivery_id, outcome.receipt)
