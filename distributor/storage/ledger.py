@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from distributor.core.message import Content, Edition, Pace
 from distributor.core.sending import Batch, Claimed, Settled, Wait
@@ -233,21 +233,23 @@ _OPEN = ("claimed", "sending", "unknown")
 
 
 def _settle_accepted(connection: Connection, fence: str, items: Sequence[Settled], now: datetime) -> None:
-    if not items:
-        return
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.id == bindparam("did"), delivery.c.fence == fence, delivery.c.state.in_(_OPEN))
-        .values(
-            state="sent",
-            attempts=bindparam("tries"),
-            reason=None,
-            lease_until=None,
-            not_before=None,
-            changed_at=now,
-        ),
-        [{"did": item.delivery_id, "tries": item.number} for item in items],
-    )
+    """One statement for all that share an attempt's number: in a bulk batch nearly always the whole batch."""
+    by_number: dict[int, list[int]] = {}
+    for item in items:
+        by_number.setdefault(item.number, []).append(item.delivery_id)
+    for number, ids in by_number.items():
+        for start in range(0, len(ids), 500):
+            connection.execute(
+                update(delivery)
+                .where(
+                    delivery.c.id.in_(ids[start : start + 500]),
+                    delivery.c.fence == fence,
+                    delivery.c.state.in_(_OPEN),
+                )
+                .values(
+                    state="sent", attempts=number, reason=None, lease_until=None, not_before=None, changed_at=now
+                )
+            )
 
 
 def _settle_one(connection: Connection, fence: str, item: Settled, now: datetime) -> None:
