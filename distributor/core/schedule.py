@@ -70,7 +70,7 @@ def occurrences(schedule_name: str, rule: Rule, after: datetime, until: datetime
     that has none.
     """
     start, end = _clamp(after), _clamp(until)
-    if rule.is_immediate or start >= end:
+    if rule.is_immediate:
         return iter(())
     if not rule.times and rule.period is not None:
         return _count_in_utc(schedule_name, rule, rule.period, start, end)

@@ -126,6 +126,13 @@ def test_every_seven_days_means_mondays() -> None:
     assert {one.local.weekday() for one in found} == {0}
 
 
+@pytest.mark.parametrize("every", ["5h", "36h", "90m", "2d"])
+def test_the_end_is_in_and_the_start_out_for_every_length(every: str) -> None:
+    rule = parse_rule(every=every, timezone=KYIV)
+    first, second = islice(occurrences("s", rule, utc("2026-07-01T00:00"), utc("2026-08-01T00:00")), 2)
+    assert list(occurrences("s", rule, first.due, second.due)) == [second]
+
+
 def test_every_that_does_not_divide_the_day_is_spaced_evenly_and_keyed_in_utc() -> None:
     rule = parse_rule(every="5h", timezone=KYIV)
     found = list(occurrences("s", rule, utc("2026-10-24T00:00"), utc("2026-10-27T00:00")))
@@ -283,7 +290,7 @@ def test_a_mistake_names_its_field_and_the_fix(values: dict[str, Any], sentence:
         ("../../etc/passwd", "use an IANA name"),
         ("x" * 5000, "use an IANA name"),
         ("right/Europe/Kyiv", "did you mean Europe/Kyiv?"),
-        ("localtime", "is not a known time zone"),
+        ("localtime", "is not a known time zone; use an IANA name"),
         (None, "is missing"),
     ],
 )
@@ -322,6 +329,8 @@ def test_an_unknown_zone_is_refused_with_the_nearest_one(zone: Any, fix: str) ->
         ({"every": "5h"}, "every 5 hours, counted in UTC"),
         ({"cron": "30 7 * * mon-fri"}, "at 07:30 on weekdays, Europe/Kyiv"),
         ({"cron": "*/15 * * * *"}, "every 15 minutes, Europe/Kyiv"),
+        ({"cron": "5 * * * *"}, "every hour from 00:05 to 23:05, Europe/Kyiv"),
+        ({"cron": "0 8,12,16 * * *"}, "at 08:00, 12:00 and 16:00 every day, Europe/Kyiv"),
         ({"cron": "0 8-18/2 * * mon"}, "every 2 hours from 08:00 to 18:00 on Monday, Europe/Kyiv"),
         ({"cron": "0 9 13 * fri"}, "at 09:00 on day 13 of the month or on Friday, Europe/Kyiv"),
         (
