@@ -11,22 +11,24 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from distributor.channels.sandbox_server import WIRE_ANSWERS, Call, Reply, ScriptedServer
 from distributor.channels.telegram import sandbox_rules as rules
 from distributor.channels.telegram.sandbox_posts import Chat, Post, describe_post, freeze_rows, sight_post
 from distributor.channels.telegram.sandbox_rules import Refusal, Words, bad_request
-from distributor.channels.telegram.sandbox_wire import WIRE_ANSWERS, Call, Reply, ScriptedServer
 from distributor.core.sandbox import Sighting
 
 TOKEN = "4242:sandbox-token-of-no-real-bot-000000"
 
-_SENTENCES: dict[str, Refusal] = {
-    "busy": Refusal(429, "Too Many Requests: retry after 2", retry_after=2),
-    "refuse": Refusal(400, "Bad Request: message is too long"),
-    "gone": Refusal(403, "Forbidden: bot was blocked by the user"),
-    "closed": Refusal(403, "Forbidden: bot was kicked from the channel chat"),
-    "bad-image": Refusal(400, "Bad Request: failed to get HTTP URL content"),
-    "migrated": Refusal(
-        400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-1009876543210
+_SENTENCES: dict[str, tuple[int, str, dict[str, int]]] = {
+    "busy": (429, "Too Many Requests: retry after 2", {"retry_after": 2}),
+    "refuse": (400, "Bad Request: message is too long", {}),
+    "gone": (403, "Forbidden: bot was blocked by the user", {}),
+    "closed": (403, "Forbidden: bot was kicked from the channel chat", {}),
+    "bad-image": (400, "Bad Request: failed to get HTTP URL content", {}),
+    "migrated": (
+        400,
+        "Bad Request: group chat was upgraded to a supergroup chat",
+        {"migrate_to_chat_id": -1009876543210},
     ),
 }
 _SPELT_OUT = re.compile(r"(\d{3}) (.+)", re.DOTALL)
@@ -114,7 +116,7 @@ class Sandbox:
     def _answer(self, call: Call, name: str) -> Reply:
         try:
             method = self._authorise(call.path)
-            fields = rules.read_parameters(call.content_type, call.body, call.query)
+            fields = rules.read_parameters(call.headers.get("content-type", ""), call.body, call.query)
             with self._lock:
                 self.calls.append((method, fields))
                 _refuse_by_script(name)
@@ -279,7 +281,8 @@ _MEMBERSHIP = {"status": "administrator", "user": _ME, "can_post_messages": True
 
 def _refuse_by_script(name: str) -> None:
     if name in _SENTENCES:
-        raise _SENTENCES[name]
+        code, sentence, parameters = _SENTENCES[name]
+        raise Refusal(code, sentence, **parameters)
     if found := _SPELT_OUT.fullmatch(name):
         raise Refusal(int(found[1]), found[2])
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from email.message import Message as MailMessage
 from email.parser import BytesParser
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
+from distributor.channels.telegram.links import find_url_problem
 from distributor.channels.telegram.sandbox_html import BadMarkup, count_units, parse_html
 
 TEXT_LIMIT = 4096
@@ -197,22 +198,6 @@ def _trim(words: Words) -> Words:
         if end > start:
             moved.append({**entity, "offset": start, "length": end - start})
     return Words(stripped, moved)
-
-
-def find_url_problem(url: str) -> str:
-    """Why the server takes this for no link; "" when it is one."""
-    scheme, found, rest = url.partition("://")
-    if found and scheme.lower() not in ("http", "https", "tg", "ton"):
-        return "Unsupported URL protocol"
-    if scheme.lower() in ("tg", "ton"):
-        return ""
-    try:
-        host = urlsplit(f"http://{rest if found else url}").hostname or ""
-    except ValueError:
-        return "Wrong HTTP URL"
-    if not host or any(char.isspace() for char in url) or ("." not in host and ":" not in host):
-        return "Wrong HTTP URL"
-    return ""
 
 
 def read_buttons(fields: dict[str, Any]) -> list[list[dict[str, Any]]]:
