@@ -25,10 +25,11 @@ _PREVIEW = re.compile(
     re.IGNORECASE,
 )
 _SCANNER = re.compile(
-    r"Mimecast|Barracuda|Proofpoint|Safe ?Links|GoogleImageProxy|YahooMailProxy|YahooCacheSystem|FastmailUA"
-    r"|IronPort|MessageLabs|Symantec|Trend ?Micro|Sophos|FireEye|Trellix|BitDefender|Forcepoint|Websense|Vade ?Secure"
-    r"|Avanan|Cloudmark|GreatHorn|SpamExperts|SpamAssassin|Hornetsecurity|Microsoft Defender|MSATP|PhishTank|virustotal"
-    r"|urlscan|Netcraft|zgrab|Shortwave Image",
+    r"Mimecast|Barracuda|Proofpoint|Safe ?Links|GoogleImageProxy|YahooMailProxy|YahooCacheSystem"
+    r"|FastmailUA|IronPort|MessageLabs|Symantec|Trend ?Micro|Sophos|FireEye|Trellix|BitDefender"
+    r"|Forcepoint|Websense|Vade ?Secure|Avanan|Cloudmark|GreatHorn|SpamExperts|SpamAssassin"
+    r"|Hornetsecurity|Microsoft Defender|MSATP|PhishTank|virustotal|urlscan|Netcraft|zgrab"
+    r"|Shortwave Image",
     re.IGNORECASE,
 )
 _NAME_ONLY = re.compile(r"Mozilla/[45]\.0(?: \(compatible;?\))?|Mozilla/?|[\"'-]?\Z")
@@ -46,9 +47,9 @@ _TEXT_BROWSER = re.compile(r"(?:Lynx|w3m|E?Links|Dillo|NetSurf|Nokia\w+|SonyEric
 # Patterns of the list that also occur inside the names of apps and phones people read with: they count at the
 # beginning of the header only.
 _ONLY_AT_START = r"""
-    WhatsApp Viber Bluesky\/ Tumblr\/ Notion\/ Feedly Fever Sonic Goodreads Podimo Disqus
-    Zapier Make\/ RED\/ BW\/ s4a\/ 008\/ Sogou Yeti Trove Splunk Fluid Odin; Devin GoPay Jumio Expanse Mastodon Synapse mail\.ru Hatena AddThis NING\/
-    Buck\/ YaK\/ Upflow
+    WhatsApp Viber Bluesky\/ Tumblr\/ Notion\/ Feedly Fever Sonic Goodreads Podimo Disqus Zapier Make\/
+    RED\/ BW\/ s4a\/ 008\/ Sogou Yeti Trove Splunk Fluid Odin; Devin GoPay Jumio Expanse Mastodon Synapse
+    mail\.ru Hatena AddThis NING\/ Buck\/ YaK\/ Upflow
 """
 # Facebook's own in-app browser, and the build number of an ordinary phone.
 _NEVER = frozenset(("MetaIAB Facebook", r"AP3A\.240617\.008"))

@@ -214,8 +214,12 @@ def test_no_user_agent_stays_unknown() -> None:
     assert classify(hit("")).klass == "unknown"
 
 
-@given(st.text(max_size=700), st.sampled_from(["GET", "HEAD", "POST", "x"]), st.dictionaries(
-    st.sampled_from(["sec-purpose", "purpose", "accept", "sec-fetch-dest", "x-moz"]), st.text(max_size=50)))  # fmt: skip
+headers_sent = st.dictionaries(
+    st.sampled_from(["sec-purpose", "purpose", "accept", "sec-fetch-dest", "x-moz"]), st.text(max_size=50)
+)
+
+
+@given(st.text(max_size=700), st.sampled_from(["GET", "HEAD", "POST", "x"]), headers_sent)
 def test_every_hit_gets_a_verdict(agent: str, method: str, headers: dict[str, str]) -> None:
     verdict = classify(Hit(method, agent, headers, "", NOW, "s"))
     assert verdict.klass in KLASSES
