@@ -34,8 +34,9 @@ from distributor.core.message import (
 
 AROUND = Surroundings(Site("The Daily Example", "https://go.example.org"), agent="distributor/test")
 LINK = "https://go.example.org/l/4fTz9QmK2p"
-#: Short enough not to be waited for, long enough for a busy machine to answer within.
-TIMEOUT = 1.0
+#: Seconds a channel waits for an answer: never reached, but where a test waits for its end.
+TIMEOUT = 20.0
+SHORT_TIMEOUT = 0.5
 
 ANSWERS: dict[str, type[Accepted] | type[SendError]] = {
     "accept": Accepted,
@@ -139,9 +140,9 @@ def make_text(name: str, words: str) -> str:
 
 
 @contextlib.contextmanager
-def open_rig(make_sandbox: Any) -> Iterator[Rig]:
+def open_rig(make_sandbox: Any, timeout: float = TIMEOUT) -> Iterator[Rig]:
     with make_sandbox() as sandbox:
-        settings = settings_model(sandbox.kind)(**{"name": "main", "timeout": TIMEOUT, **sandbox.settings()})
+        settings = settings_model(sandbox.kind)(**{"name": "main", "timeout": timeout, **sandbox.settings()})
         channel = open_channel(settings, AROUND)
         try:
             yield Rig(sandbox, channel, settings)
@@ -150,8 +151,9 @@ def open_rig(make_sandbox: Any) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def rig(make_sandbox: Any) -> Iterator[Rig]:
-    with open_rig(make_sandbox) as opened:
+def rig(make_sandbox: Any, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    is_stalled = "stall" in request.node.callspec.params.values()
+    with open_rig(make_sandbox, SHORT_TIMEOUT if is_stalled else TIMEOUT) as opened:
         yield opened
 
 
@@ -317,7 +319,7 @@ def test_a_channel_can_be_closed_twice_and_used_again(rig: Rig) -> None:
 def test_no_secret_is_ever_told(make_sandbox: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     told: list[str] = []
-    with open_rig(make_sandbox) as rig:
+    with open_rig(make_sandbox, SHORT_TIMEOUT) as rig:
         secrets = find_secrets(rig.settings)
         told += [repr(rig.settings), str(rig.settings), repr(rig.channel), repr(vars(rig.sandbox).keys())]
         for answer in ANSWERS:

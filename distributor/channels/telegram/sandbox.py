@@ -54,6 +54,8 @@ class Sandbox:
     ) -> None:
         self.token = token
         self.flood = flood
+        #: How the bot stands in the chats: what getChatMember answers.
+        self.membership: dict[str, Any] = _MEMBERSHIP
         self._now = now
         self._lock = threading.Lock()
         self._chats = [self._open_chat(index, name) for index, name in enumerate(chats)]
@@ -143,7 +145,7 @@ class Sandbox:
         return {
             "getme": lambda fields, raw: _ME,
             "getchat": lambda fields, raw: {**self._find_chat(fields).describe(), **_CHAT_FACTS},
-            "getchatmember": lambda fields, raw: self._find_chat(fields) and _MEMBERSHIP,
+            "getchatmember": lambda fields, raw: self._find_chat(fields) and {"user": _ME, **self.membership},
             "sendmessage": self._send_message,
             "sendphoto": self._send_photo,
             "sendmediagroup": self._send_album,
@@ -276,7 +278,7 @@ _ME = {
     "supports_inline_queries": False,
 }
 _CHAT_FACTS = {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": {}}
-_MEMBERSHIP = {"status": "administrator", "user": _ME, "can_post_messages": True, "can_edit_messages": True}
+_MEMBERSHIP = {"status": "administrator", "can_post_messages": True, "can_edit_messages": True}
 
 
 def _refuse_by_script(name: str) -> None:

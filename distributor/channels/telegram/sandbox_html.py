@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distributor.channels.telegram.links import find_url_problem
+
 _KINDS = {
     "b": "bold", "strong": "bold", "i": "italic", "em": "italic", "u": "underline", "ins": "underline",
     "s": "strikethrough", "strike": "strikethrough", "del": "strikethrough", "tg-spoiler": "spoiler",
@@ -32,6 +34,7 @@ _TAGS = {
 _ENTITY = re.compile(r"&(?:(lt|gt|amp|quot)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));?")
 _ATTRIBUTE = re.compile(r"""\s+([a-zA-Z][\w-]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([\w.-]+)))?""")
 _START = re.compile(r"""<([^\s>]*)((?:"[^"]*"|'[^']*'|[^>"'])*)>""")
+_NO_URL = "https://example.org"
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 
 
@@ -47,8 +50,7 @@ def count_units(text: str) -> int:
 @dataclass
 class _Open:
     tag: str
-    start: int
-    attributes: dict[str, str]
+    entity: dict[str, Any]
 
 
 class _Parser:
@@ -73,7 +75,8 @@ class _Parser:
                 self.at += 1
         if self.open:
             raise BadMarkup(f'Can\'t find end tag corresponding to start tag "{self.open[-1].tag}"')
-        return "".join(self.text), sorted(self.entities, key=lambda entity: (entity["offset"], -entity["length"]))
+        # In the order in which they were opened: the outer one of two that cover the same words comes first.
+        return "".join(self.text), [entity for entity in self.entities if entity["length"]]
 
     def _add(self, piece: str) -> None:
         self.text.append(piece)
@@ -92,7 +95,11 @@ class _Parser:
         attributes = {m[1].lower(): m[2] or m[3] or m[4] or "" for m in _ATTRIBUTE.finditer(found[2])}
         if tag == "span" and attributes.get("class") != "tg-spoiler":
             raise BadMarkup(f'Tag "span" must have class "tg-spoiler" at byte offset {self._offset()}')
-        self.open.append(_Open(tag, self.units, attributes))
+        entity: dict[str, Any] = {"type": _KINDS[tag], "offset": self.units, "length": 0}
+        if tag == "a":
+            entity["url"] = html.unescape(attributes.get("href", ""))
+        self.entities.append(entity)
+        self.open.append(_Open(tag, entity))
         self.at = found.end()
 
     def _read_end(self) -> None:
@@ -107,18 +114,9 @@ class _Parser:
             raise BadMarkup(
                 f'Unmatched end tag at byte offset {self._offset()}, expected "</{opened.tag}>", found "</{name}>"'
             )
-        self._close(opened)
+        if not find_url_problem(opened.entity.get("url", _NO_URL)):
+            opened.entity["length"] = self.units - opened.entity["offset"]
         self.at = end + 1
-
-    def _close(self, opened: _Open) -> None:
-        length = self.units - opened.start
-        entity: dict[str, Any] = {"type": _KINDS[opened.tag], "offset": opened.start, "length": length}
-        if opened.tag == "a":
-            entity["url"] = html.unescape(opened.attributes.get("href", ""))
-            if not entity["url"].startswith(("http://", "https://", "tg://", "mailto:")):
-                return
-        if length:
-            self.entities.append(entity)
 
 
 def parse_html(source: str) -> tuple[str, list[dict[str, Any]]]:

@@ -28,7 +28,7 @@ class Settings(BaseModel):
     )
     api_base: str = Field(
         default="https://api.telegram.org",
-        description="Where the Bot API is: the part before /bot<token>. Change it for a server of your own or a test.",
+        description="Where the Bot API is: the part before /bot<token>. Change it for your own server or a test.",
     )
     timeout: float = Field(
         default=40.0,
