@@ -1,0 +1,119 @@
+"""What a source remembers between two polls, and when it is asked again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from distributor.core.errors import SourceError
+from distributor.core.post import Post
+
+#: A site's wish (Cache-Control) slows polling down to this at most; news cannot wait for an hour-long max-age.
+LONGEST_WISH = timedelta(minutes=15)
+#: Retry-After is an order, but a mistyped one must not silence a source for weeks.
+LONGEST_RETRY_AFTER = timedelta(hours=24)
+LONGEST_BACK_OFF = timedelta(hours=1)
+_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The memory of one source; plain data for one column.
+
+    `configured` is the address in the settings that this was learnt from: with another one everything is forgotten.
+    `url` is the address in use when it differs (moved for good, or a WordPress site's API). `failures` counts
+    failed polls in a row, `error` says why the last one failed. `cursor` is the source's own.
+    """
+
+    configured: str = ""
+    url: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    body_hash: str = ""
+    cursor: str = ""
+    moved_to: str = ""
+    moved_polls: int = 0
+    failures: int = 0
+    error: str = ""
+    next_poll_at: datetime | None = None
+    first_polled_at: datetime | None = None
+    baseline_done: bool = False
+    is_gone: bool = False
+
+    def to_json(self) -> str:
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        for name in ("next_poll_at", "first_polled_at"):
+            data[name] = data[name] and data[name].isoformat()
+        return json.dumps(data, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> SourceState:
+        """The state that was written, by an older or newer program too; "{}" and "" are a source never polled."""
+        data = json.loads(text or "{}")
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        for name in ("next_poll_at", "first_polled_at"):
+            known[name] = datetime.fromisoformat(known[name]) if known.get(name) else None
+        return cls(**known)
+
+    def for_address(self, configured: str) -> SourceState:
+        """This state if it was learnt from that address, else a fresh one."""
+        return self if self.configured == configured else SourceState(configured=configured)
+
+    def is_due(self, configured: str, now: datetime) -> bool:
+        """Whether to poll now; never again what is gone (410), at once what has a new address."""
+        if self.configured != configured:
+            return True
+        return not self.is_gone and (self.next_poll_at is None or self.next_poll_at <= now)
+
+
+@dataclass(frozen=True)
+class PollResult:
+    """What a poll brought, as the source gave it. `note` is a sentence for the operator, usually ""."""
+
+    state: SourceState
+    posts: tuple[Post, ...] = ()
+    is_unchanged: bool = False
+    note: str = ""
+
+
+def rest(
+    state: SourceState, name: str, every: timedelta, now: datetime, wish: timedelta = timedelta()
+) -> SourceState:
+    """The state after a poll that worked: asked again after `every`, or the site's wish if that is longer."""
+    wait = max(every, min(wish, LONGEST_WISH))
+    return replace(state, failures=0, error="", next_poll_at=now + _jitter(wait, name, 0))
+
+
+def back_off(state: SourceState, name: str, every: timedelta, error: SourceError, now: datetime) -> SourceState:
+    """The state after a poll that failed: the wait doubles up to an hour; Retry-After is obeyed up to a day."""
+    failures = state.failures + 1
+    wait = min(every * 2 ** min(failures, 20), max(LONGEST_BACK_OFF, every))
+    wait = _jitter(wait, name, failures)
+    if error.retry_after is not None:
+        wait = max(wait, min(timedelta(seconds=error.retry_after), LONGEST_RETRY_AFTER))
+    return replace(
+        state, failures=failures, error=str(error), next_poll_at=now + wait, is_gone=state.is_gone or error.is_gone
+    )
+
+
+def _jitter(wait: timedelta, name: str, failures: int) -> timedelta:
+    """Up to a tenth longer, the same for the same source and count: spreads sources without surprising a test."""
+    digest = hashlib.blake2b(f"{name}\n{failures}".encode(), digest_size=4).digest()
+    return wait * (1 + _JITTER * int.from_bytes(digest) / 2**32)
+
+
+def read_http_seconds(value: str, now: datetime) -> float | None:
+    """Retry-After: seconds or an HTTP date, never negative; None when it is neither."""
+    from email.utils import parsedate_to_datetime
+
+    text = value.strip()
+    if text.isdecimal() and text.isascii():
+        return float(min(int(text[:12]), 10**9))
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
