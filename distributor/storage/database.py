@@ -28,12 +28,12 @@ BUSY_SECONDS = 10.0
 class Database:
     """Opens transactions. Safe to share between threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, busy_seconds: float = BUSY_SECONDS) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._lock = threading.RLock()
         if self.is_sqlite:
-            self._writer, self._reader = _open_sqlite(self.path)
+            self._writer, self._reader = _open_sqlite(self.path, busy_seconds)
         else:
             self._writer = self._reader = _open_postgres(url)
 
@@ -71,12 +71,12 @@ def _no_lock() -> Iterator[None]:
     yield
 
 
-def _open_sqlite(path: Path) -> tuple[Engine, Engine]:
+def _open_sqlite(path: Path, busy_seconds: float) -> tuple[Engine, Engine]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot make the folder of the database, {path.parent}: {error.strerror}") from None
-    arguments = {"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None}
+    arguments = {"check_same_thread": False, "timeout": busy_seconds, "isolation_level": None}
     url = f"sqlite:///{path}"
     writer = create_engine(url, poolclass=StaticPool, connect_args=arguments)
     reader = create_engine(

@@ -1,0 +1,129 @@
+"""Copies and checks of the database while it is in use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import text
+
+from distributor.core.errors import StorageError
+from distributor.storage import schema
+from distributor.storage.database import Database
+from distributor.storage.tables import metadata
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What `db check` found. No problems: the database is sound and this program understands it."""
+
+    version: str
+    rows: dict[str, int]
+    problems: tuple[str, ...]
+
+
+def backup_sqlite(database: Database, target: Path) -> Path:
+    """Copy a database in use by SQLite's own online backup, verify the copy, then give it its name.
+
+    The copy is complete and consistent; copying the file by hand would miss what is still in its -wal file.
+    Raises StorageError when the copy does not verify or cannot be written; then nothing is left behind.
+    """
+    if not database.is_sqlite:
+        raise StorageError(
+            "a PostgreSQL database is backed up with pg_dump: pg_dump --format=custom --file FILE URL"
+        )
+    if target.exists():
+        raise StorageError(f"{target} exists already; choose another name, a backup is never overwritten")
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _copy(database.path, part)
+        problem = _quick_check(part)
+        if problem:
+            raise StorageError(f"the copy does not verify ({problem}); it was deleted, the database is untouched")
+        _sync(part)
+        part.rename(target)
+        _sync(target.parent)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"the backup could not be written to {target}: {error}") from None
+    finally:
+        for leftover in (part, Path(f"{part}-wal"), Path(f"{part}-shm")):
+            leftover.unlink(missing_ok=True)
+    return target
+
+
+def name_backup(database: Database, now: datetime) -> Path:
+    """Where a backup goes when nobody says: beside the database, named by the UTC time."""
+    return database.path.parent / "backups" / f"{database.path.stem}-{now:%Y%m%dT%H%M%SZ}.db"
+
+
+def upgrade_with_backup(database: Database, now: datetime) -> tuple[str | None, str, Path | None]:
+    """Raise the schema; an SQLite database that holds anything is copied first. Returns (before, after, copy)."""
+    before = schema.read_version(database)
+    copy = None
+    if database.is_sqlite and before is not None and before != schema.HEAD and before in schema.KNOWN:
+        copy = backup_sqlite(database, name_backup(database, now))
+    found, after = schema.upgrade(database)
+    return found, after, copy
+
+
+def check(database: Database) -> CheckResult:
+    """Look the database over without changing it: structure, foreign keys, version, accounting."""
+    version = schema.read_version(database)
+    problems: list[str] = []
+    if version is None:
+        return CheckResult("", {}, ("the database is empty; run: distributor db upgrade",))
+    if version != schema.HEAD:
+        problems.append(f"the database is at version {version}, this program needs {schema.HEAD}")
+        return CheckResult(version, {}, tuple(problems))
+    if database.is_sqlite:
+        problems += _integrity(database)
+    with database.read() as connection:
+        rows = {}
+        for name in sorted(metadata.tables):
+            rows[name] = int(connection.execute(text(f'SELECT count(*) FROM "{name}"')).scalar_one())  # noqa: S608
+    from distributor.storage.reports import Reports
+
+    problems += [
+        f"edition {edition_id}: its deliveries do not add up to its audience"
+        for edition_id in Reports(database).find_mismatches()
+    ]
+    return CheckResult(version, rows, tuple(problems))
+
+
+def _integrity(database: Database) -> list[str]:
+    with database.read() as connection:
+        found = [row[0] for row in connection.execute(text("PRAGMA integrity_check(20)"))]
+        broken = [
+            f"{row[0]} row {row[1]} points to nothing"
+            for row in connection.execute(text("PRAGMA foreign_key_check"))
+        ]
+    return [line for line in found if line != "ok"] + broken
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.exists():
+        raise StorageError(f"{source} does not exist; there is nothing to back up")
+    with (
+        contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as one,
+        contextlib.closing(sqlite3.connect(target)) as two,
+    ):
+        one.backup(two, pages=4096)
+
+
+def _quick_check(path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check(5)")]
+    return "" if found == ["ok"] else "; ".join(found)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
