@@ -1,4 +1,4 @@
-"""`distributor --help` pays for nothing it does not use: told by what is imported, as clocks lie on busy machines."""
+"""`distributor --help` pays for nothing it does not use: told by its imports, since clocks lie on busy hosts."""
 
 import json
 import subprocess
