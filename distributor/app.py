@@ -1,0 +1,275 @@
+"""The one place where parts are chosen and joined: settings in, a working newsroom desk out."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distributor import __version__
+from distributor.core.contracts import Channel, Site
+from distributor.core.errors import StorageError
+from distributor.core.message import Edition, Recipient
+from distributor.core.minting import Utm
+from distributor.core.source_state import SourceState
+from distributor.core.tokens import sign_unsubscribe
+from distributor.pipeline.plan import Plan, plan_all
+from distributor.pipeline.poll import Polled, poll
+from distributor.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from distributor.pipeline.freeze import Desk, Wording
+    from distributor.pipeline.send import Lane
+    from distributor.settings import Settings
+    from distributor.sources.fetch import Fetcher
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+
+#: Seconds a pause of a channel may stay unseen by a batch that is being sent.
+PAUSE_SEEN_WITHIN = 0.25
+
+
+def read_clock() -> datetime:
+    """Now, in UTC: for entrances, which pass it on."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class App:
+    """Settings and stores with everything that is made from them on first use."""
+
+    settings: Settings
+    storage: Storage
+    clock: Clock = read_clock
+    fence: str = field(default_factory=lambda: secrets.token_hex(6))
+    _freeze_lock: threading.Lock = field(default_factory=threading.Lock)
+    _channels: dict[str, Channel] = field(default_factory=dict)
+
+    # -- parts -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def site(self) -> Site:
+        site = self.settings.site
+        return Site(site.name, site.public_url, site.timezone, site.language, dict(site.follow))
+
+    @cached_property
+    def state_dir(self) -> Path:
+        """Where journals live: beside the database, on this machine's own disk."""
+        return self.settings.state_dir
+
+    @cached_property
+    def agent(self) -> str:
+        return f"distributor/{__version__} (+{self.site.public_url})"
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        from distributor.sources.fetch import Fetcher
+
+        return Fetcher(allow_private=self.settings.network.allow_private, user_agent=self.agent)
+
+    @cached_property
+    def sources(self) -> Mapping[str, Any]:
+        from distributor.sources import load
+
+        return {one.name: load(one.kind).Source(one, self.fetcher) for one in self.settings.sources}
+
+    @cached_property
+    def plans(self) -> tuple[Plan, ...]:
+        return tuple(
+            Plan(
+                name=one.name,
+                channel=one.channel,
+                form=one.form,
+                rule=one.rule,
+                matches=one.filter.matches,
+                max_lateness=one.max_lateness,
+                min_items=one.min_items,
+                max_items=one.max_items,
+                title=one.title,
+            )
+            for one in self.settings.schedules
+        )
+
+    @cached_property
+    def desk(self) -> Desk:
+        from distributor.pipeline.freeze import Desk
+        from distributor.pipeline.render import Renderer, Templates
+        from distributor.shipped import templates_dir
+
+        roots = [root for root in (self.settings.templates_dir, templates_dir()) if root is not None]
+        renderer = Renderer(Templates(roots))
+        return Desk(self.site, renderer, self.storage.posts, self.storage.editions, self.storage.secret)
+
+    def open_channel(self, name: str) -> Channel:
+        """A channel of its own for the caller's thread; the caller closes it."""
+        from distributor.channels import Surroundings, open_channel
+
+        found = next((one for one in self.settings.channels if one.name == name), None)
+        if found is None:
+            raise LookupError(f"there is no channel {name!r}")
+        return open_channel(found, Surroundings(self.site, self.agent))
+
+    def words_channel(self, name: str) -> Channel:
+        """The channel that words and previews; it never sends."""
+        if name not in self._channels:
+            self._channels[name] = self.open_channel(name)
+        return self._channels[name]
+
+    def wording(self, schedule: Plan) -> Wording:
+        from distributor.pipeline.freeze import Wording
+        from distributor.pipeline.render import ScheduleView
+
+        channel = self.words_channel(schedule.channel)
+        settings = next(one for one in self.settings.channels if one.name == schedule.channel)
+        folders = tuple(dict.fromkeys(f for f in (settings.template, channel.name, channel.kind, "default") if f))
+        own = {"utm_source": channel.name, "utm_medium": channel.medium, "utm_campaign": schedule.name}
+        utm = Utm({**own, **self.settings.site.utm, **(settings.utm or {})}, schedule.name)
+        return Wording(channel, folders, ScheduleView(schedule.name, schedule.title), utm)
+
+    # -- steps of the walk -----------------------------------------------------------------------------------
+
+    def due_sources(self) -> list[str]:
+        """Sources whose time has come."""
+        now = self.clock()
+        known = self.storage.posts.load_sources()
+        due = []
+        for one in self.settings.sources:
+            state = SourceState.from_json(known[one.name].state) if one.name in known else SourceState()
+            if state.is_due(str(one.url), now):
+                due.append(one.name)
+        return due
+
+    def poll(self, name: str) -> Polled:
+        """Poll one source now, whether it is due or not."""
+        settings = next(one for one in self.settings.sources if one.name == name)
+        known = self.storage.posts.load_sources().get(name)
+        state = SourceState.from_json(known.state if known else "").for_address(str(settings.url))
+        source = self.sources[name]
+        return poll(name, source, settings.every, state, self.storage.posts, source.enrich, self.clock())
+
+    def plan(self) -> int:
+        """Write the editions that are due; returns how many."""
+        return plan_all(self.plans, self.storage.posts, self.storage.editions, self.clock())
+
+    def freeze(self) -> list[str]:
+        """Word and fix every planned edition; returns the channels that have something to send."""
+        from distributor.pipeline.freeze import freeze
+
+        woken = []
+        with self._freeze_lock:
+            plans = {schedule.name: schedule for schedule in self.plans}
+            for edition in self.storage.editions.list_planned():
+                schedule = plans.get(edition.schedule)
+                if schedule is None or schedule.channel != edition.channel:
+                    reason = f"the schedule {edition.schedule} is no longer in the configuration"
+                    self.storage.editions.park(edition.id, "held", reason)
+                elif freeze(self.desk, edition, self.wording(schedule), self.clock()) == "frozen":
+                    woken.append(edition.channel)
+        return woken
+
+    def housekeep(self) -> None:
+        """Leases, lateness: small and safe to repeat."""
+        now = self.clock()
+        self.storage.recovery.expire_leases(now)
+        self.storage.recovery.hold_late(now)
+
+    def recover(self) -> dict[str, int]:
+        """Settle what a killed process left behind, with what its send journals prove."""
+        from distributor.storage.send_journal import read_evidence
+
+        evidence, files = read_evidence(self.state_dir)
+        counts = self.storage.recovery.recover(evidence, [self.fence], self.clock())
+        for path in files:
+            path.unlink(missing_ok=True)
+        return counts
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    def open_lane(self, name: str, is_stopping: Callable[[], bool], pause: Callable[[float], None]) -> Lane:
+        """Everything one lane needs, made in the lane's own thread."""
+        from distributor.pipeline.send import Lane
+        from distributor.storage.send_journal import SendJournal
+
+        channel = self.open_channel(name)
+        watch = PauseWatch(self.storage, name, self.clock)
+        return Lane(
+            channel=channel,
+            ledger=self.storage.ledger,
+            journal=SendJournal(self.state_dir, self.fence, name),
+            fence=self.fence,
+            clock=self.clock,
+            slots=self.make_slots(channel),
+            may_start=lambda: not is_stopping() and not watch.is_paused(),
+            pause=pause,
+        )
+
+    def make_slots(self, channel: Channel) -> Callable[[Edition, Recipient], Mapping[str, str]]:
+        """What differs between two readers of one edition."""
+        secret, prefix = self.storage.secret, f"{self.site.public_url.rstrip('/')}/u/"
+        if not channel.list_name:
+            return lambda edition, recipient: {}
+
+        def slots(edition: Edition, recipient: Recipient) -> Mapping[str, str]:
+            token = sign_unsubscribe(secret, recipient.id, edition.id)
+            return {"name": recipient.name, "address": recipient.address, "unsubscribe_url": prefix + token}
+
+        return slots
+
+    def close(self) -> None:
+        for channel in self._channels.values():
+            channel.close()
+        if "desk" in self.__dict__:
+            self.desk.renderer.close()
+        if "fetcher" in self.__dict__:
+            self.fetcher.close()
+        self.storage.close()
+
+
+class PauseWatch:
+    """Whether a channel is paused, asked of the database at most every quarter of a second."""
+
+    def __init__(self, storage: Storage, name: str, clock: Clock) -> None:
+        self._storage = storage
+        self._name = name
+        self._clock = clock
+        self._asked_at: datetime | None = None
+        self._is_paused = False
+
+    def is_paused(self) -> bool:
+        now = self._clock()
+        if self._asked_at is None or abs(now - self._asked_at) > timedelta(seconds=PAUSE_SEEN_WITHIN):
+            self._asked_at = now
+            try:
+                self._is_paused = self._name in self._storage.decisions.list_paused()
+            except StorageError:
+                self._is_paused = True  # who cannot ask does not send
+        return self._is_paused
+
+
+def open_app(settings: Settings, clock: Clock = read_clock) -> App:
+    """The desk over the configured database; raises StorageError with what to type."""
+    return App(settings, open_storage(settings.database.url), clock)
+
+
+def read_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Settings checked against the kinds of sources and channels there are; raises SettingsError."""
+    from distributor import channels, sources
+    from distributor.settings import load_settings
+
+    return load_settings(
+        path,
+        environ,
+        source_model=lambda kind: sources.load(kind).Settings,
+        channel_model=channels.settings_model,
+    )
+
+
+__all__: Sequence[str] = ("App", "open_app", "read_clock", "read_settings")
