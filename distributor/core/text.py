@@ -10,7 +10,19 @@ from distributor.core.cutting import Cut, cut_text, find_cut, graphemes
 from distributor.core.errors import Unsupported
 from distributor.core.text_clean import strip_controls
 
-__all__ = ["FIT_END", "FIT_START", "Cut", "Fitted", "clean_text", "cut_text", "find_cut", "fit_text", "graphemes"]
+__all__ = [
+    "FIT_END",
+    "FIT_START",
+    "Cut",
+    "Fitted",
+    "Piece",
+    "clean_text",
+    "cut_text",
+    "find_cut",
+    "fit_pieces",
+    "fit_text",
+    "graphemes",
+]
 
 FIT_START = "\ue000"
 FIT_END = "\ue001"
@@ -90,60 +102,104 @@ def fit_text(marked: str, limit: int, measure: Callable[[str], int] = len) -> Fi
 
     Raises Unsupported when the fixed part alone is too long.
     """
+    pieces, was_cut = fit_pieces(marked, limit, measure)
+    return Fitted(_join(pieces), was_cut)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of the fitted text; `start` is where it stood in the marked text, -1 for what was put in."""
+
+    text: str
+    start: int = -1
+    is_flexible: bool = False
+
+
+def fit_pieces(marked: str, limit: int, measure: Callable[[str], int] = len) -> tuple[list[Piece], bool]:
+    """As `fit_text`, but in pieces that tell where they come from, for texts with formatting beside them."""
     pieces = _split_spans(marked)
-    whole = _join_pieces(pieces)
-    if measure(whole) <= limit:
-        return Fitted(whole, was_cut=False)
+    closed = _close_gaps(pieces)
+    if measure(_join(closed)) <= limit:
+        return closed, False
     for index in reversed(range(len(pieces))):
-        text, is_flexible = pieces[index]
-        if not is_flexible:
+        piece = pieces[index]
+        if not piece.is_flexible:
             continue
 
-        def measure_with(span: str, index: int = index) -> int:
-            return measure(_join_pieces([*pieces[:index], (span, True), *pieces[index + 1 :]]))
+        def replace_span(*span: Piece, index: int = index) -> list[Piece]:
+            return _close_gaps([*pieces[:index], *span, *pieces[index + 1 :]])
 
-        pieces[index] = (cut_text(text, limit, measure_with), True)
-        fitted = _join_pieces(pieces)
-        if measure(fitted) <= limit:
-            return Fitted(fitted, was_cut=True)
-    left = _join_pieces(pieces)
+        def measure_with(words: str, replace_span: Callable[..., list[Piece]] = replace_span) -> int:
+            return measure(_join(replace_span(Piece(words, is_flexible=True))))
+
+        cut = find_cut(piece.text, limit, measure_with)
+        kept = Piece(piece.text[: cut.end], piece.start, is_flexible=True)
+        closed = replace_span(kept, Piece(cut.tail)) if cut.tail else replace_span(kept)
+        if measure(_join(closed)) <= limit:
+            return closed, True
+        pieces[index] = Piece("", piece.start, is_flexible=True)
+    left = measure(_join(closed))
     raise Unsupported(
-        f"the text measures {measure(left)} where at most {limit} is allowed, and nothing in it is left to "
+        f"the text measures {left} where at most {limit} is allowed, and nothing in it is left to "
         "shorten: shorten the template, or mark more of it with the fit filter"
     )
 
 
-def _split_spans(marked: str) -> list[tuple[str, bool]]:
-    """Text and whether it is flexible; spans inside a span belong to it, loose markers are ignored."""
-    pieces: list[tuple[str, bool]] = []
-    depth = 0
-    previous = ""
-    for part in re.split(f"([{FIT_START}{FIT_END}])", marked):
+def _join(pieces: Sequence[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+def _split_spans(marked: str) -> list[Piece]:
+    """Runs of text, flexible or not; spans inside a span belong to it, loose markers are ignored."""
+    pieces: list[Piece] = []
+    depth = at = 0
+    parts = re.split(f"([{FIT_START}{FIT_END}])", marked)
+    for index, part in enumerate(parts):
         if part == FIT_START:
             depth += 1
         elif part == FIT_END:
             depth = max(0, depth - 1)
-        elif part or previous == FIT_START:
-            pieces.append((part, depth > 0))
-        previous = part
+        elif part or parts[index - 1 : index] + parts[index + 1 : index + 2] == [FIT_START, FIT_END]:
+            pieces.append(Piece(part, at, depth > 0))
+        at += len(part)
     return pieces
 
 
-def _join_pieces(pieces: Sequence[tuple[str, bool]]) -> str:
-    """The text; where a span is empty, the wider of the breaks around it stays, not both."""
-    joined = ""
+def _close_gaps(pieces: Sequence[Piece]) -> list[Piece]:
+    """Without the spans that are empty; of the breaks around one the wider stays, not both."""
+    closed: list[Piece] = []
     is_gap = was_gap = False
-    for text, _ in pieces:
-        joined = _close_gap(joined, text) if is_gap else joined + text
-        is_gap = not text
-        was_gap = was_gap or is_gap
-    return joined.rstrip(" \n") if was_gap else joined
+    for piece in pieces:
+        if not piece.text:
+            is_gap = was_gap = True
+            continue
+        if is_gap:
+            before = _strip_end(closed)
+            words = piece.text.lstrip(" \n")
+            after = piece.text[: len(piece.text) - len(words)]
+            if closed:
+                closed.append(Piece(_wider_break(before, after)))
+            piece = Piece(words, piece.start + len(after), piece.is_flexible)
+        closed.append(piece)
+        is_gap = False
+    if was_gap:
+        _strip_end(closed)
+    return closed
 
 
-def _close_gap(before: str, after: str) -> str:
-    left, right = before.rstrip(" \n"), after.lstrip(" \n")
-    if not left:
-        return right
-    gaps = before[len(left) :], after[: len(after) - len(right)]
-    widest = max(gap.count("\n") for gap in gaps)
-    return left + ("\n" * widest or max(gaps, key=len)[:1]) + right
+def _strip_end(pieces: list[Piece]) -> str:
+    """Take the blanks off the end of the pieces and give them back."""
+    blanks = ""
+    while pieces:
+        last = pieces.pop()
+        words = last.text.rstrip(" \n")
+        blanks = last.text[len(words) :] + blanks
+        if words:
+            pieces.append(Piece(words, last.start, last.is_flexible))
+            break
+    return blanks
+
+
+def _wider_break(before: str, after: str) -> str:
+    lines = max(before.count("\n"), after.count("\n"))
+    return "\n" * lines or max(before, after, key=len)[:1]
