@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import insert, select, text
 
+from distributor.core.clicks import ClickRow
 from distributor.storage.database import Database
 from distributor.storage.tables import click, journal, link
-
-
-class ClickRow(Protocol):
-    """One counted click, as the track step hands it over. No address and no full user agent is ever stored."""
-
-    @property
-    def slug(self) -> str: ...
-    @property
-    def at(self) -> datetime: ...
-    @property
-    def klass(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def ruleset(self) -> int: ...
-    @property
-    def visitor(self) -> str: ...
-    @property
-    def agent_family(self) -> str: ...
-    @property
-    def referrer_host(self) -> str: ...
 
 
 class Links:
@@ -110,8 +89,8 @@ def _click_values(row: ClickRow, link_id: int) -> dict[str, Any]:
         "reason": row.reason,
         "ruleset": row.ruleset,
         "visitor": row.visitor,
-        "agent": row.agent_family,
-        "referrer": row.referrer_host,
+        "agent": row.agent,
+        "referrer": row.referrer,
     }
 
 
