@@ -13,25 +13,13 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 
 from distributor.core.identity import Known, SourceStats, Verdict
 from distributor.core.post import Post, post_from_json, post_to_json
+from distributor.core.reporting import SourceRow
 from distributor.storage.database import Database
 from distributor.storage.editions import insert_new
 from distributor.storage.notices import add_notice
 from distributor.storage.tables import edition_post, post, post_key, revision, source
 
 _ARRIVALS_KEPT = 30
-
-
-@dataclass(frozen=True)
-class SourceRow:
-    """What is remembered of a source. `state` is the source's own JSON."""
-
-    name: str
-    state: str
-    next_poll_at: datetime | None
-    last_ok_at: datetime | None
-    last_poll_at: datetime | None
-    failures: int
-    error: str
 
 
 @dataclass(frozen=True)

@@ -9,28 +9,9 @@ from itertools import islice
 
 from sqlalchemy import Connection, and_, func, select, text, update
 
+from distributor.core.subscriber import ImportCount, NewSubscriber
 from distributor.storage.database import Database
 from distributor.storage.tables import list_member, subscriber, suppression
-
-
-@dataclass(frozen=True, slots=True)
-class NewSubscriber:
-    """One reader as an import brings them. `key` is the address in the form that two spellings share."""
-
-    address: str
-    key: str
-    name: str = ""
-    consent: str = ""
-
-
-@dataclass
-class ImportCount:
-    """What an import did, in people."""
-
-    added: int = 0
-    known: int = 0
-    left_before: int = 0
-    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from distributor.core.message import Content
 from distributor.core.planning import EditionPlan
 from distributor.core.post import Post
 from distributor.core.source_state import SourceState
+from distributor.core.subscriber import NewSubscriber
 from distributor.storage import Storage
-from distributor.storage.recipients import NewSubscriber
 
 
 def make_post(number: int = 1, source: str = "front", **fields: object) -> Post:
