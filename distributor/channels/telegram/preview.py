@@ -6,11 +6,9 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+from distributor.channels.telegram.entities import CAPTION_LIMIT, TEXT_LIMIT, telegram_length
 from distributor.channels.telegram.sandbox_html import render_html
 from distributor.core.message import Content, Preview
-
-TEXT_LIMIT = 4096
-CAPTION_LIMIT = 1024
 
 
 def draw_preview(content: Content) -> Preview:
@@ -22,7 +20,7 @@ def draw_preview(content: Content) -> Preview:
         title=payload["text"].partition("\n")[0],
         text=_draw_text(payload),
         html=_draw_html(payload),
-        measure=f"{len(payload['text']):,} of {limit:,}{place}",
+        measure=f"{telegram_length(payload['text']):,} of {limit:,}{place}",
         warnings=content.warnings,
     )
 

@@ -7,6 +7,7 @@ LinkManager.cpp of tdlib/td. Text is counted in code points after parsing, entit
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from email.message import Message as MailMessage
 from email.parser import BytesParser
@@ -27,6 +28,7 @@ _ENTITY_TYPES = frozenset(
         *("text_mention", "custom_emoji", "blockquote", "expandable_blockquote"),
     }
 )
+_BARE_LINK = re.compile(r"https?://[^\s<>\"“”«»]+(?<![.,;:!?'’)\]…])")
 _BUTTON_ACTIONS = ("url", "callback_data", "web_app", "login_url", "switch_inline_query", "copy_text", "pay")
 
 
@@ -124,14 +126,26 @@ def _read_words(fields: dict[str, Any], name: str, entities_name: str) -> Words:
         raise bad_request("text is too long")
     mode = str(fields.get("parse_mode") or "").lower()
     if mode == "html":
-        return _trim(_parse(raw))
+        return _find_bare_links(_trim(_parse(raw)))
     if mode:
         raise bad_request(f"unsupported parse_mode (this sandbox reads HTML, not {mode})")
     entities = read_object(fields, entities_name, "can't parse entities JSON object") or []
     for entity in entities:
         _check_entity(entity)
     _check_offsets(raw, entities)
-    return _trim(Words(raw, entities))
+    return _find_bare_links(_trim(Words(raw, entities)))
+
+
+def _find_bare_links(words: Words) -> Words:
+    """The server makes links of addresses that stand in the text, where no mark covers them yet."""
+    taken = [(entity["offset"], entity["offset"] + entity["length"]) for entity in words.entities]
+    found = []
+    for match in _BARE_LINK.finditer(words.text):
+        start = count_units(words.text[: match.start()])
+        end = start + count_units(match[0])
+        if not any(start < other_end and other_start < end for other_start, other_end in taken):
+            found.append({"type": "url", "offset": start, "length": end - start})
+    return Words(words.text, sorted([*words.entities, *found], key=lambda e: (e["offset"], -e["length"])))
 
 
 def _parse(raw: str) -> Words:

@@ -163,6 +163,11 @@ def test_length_is_counted_after_parsing_and_in_characters_not_units(call: Call)
     assert call("sendPhoto", photo="https://a.example/a.jpg", caption="😀" * 1024)["message_id"] == 3
 
 
+def test_an_address_in_the_text_becomes_a_link(call: Call, sandbox: Sandbox) -> None:
+    call("sendMessage", text="😀 https://a.example/x, and (https://b.example/y).")
+    assert sandbox.seen[0].links == ("https://a.example/x", "https://b.example/y")
+
+
 def test_white_space_at_the_ends_goes_and_the_marks_move_along(call: Call, sandbox: Sandbox) -> None:
     call("sendMessage", text="\n  Rain  \n", entities=[{"type": "bold", "offset": 3, "length": 6}])
     assert sandbox.posts[0].words.text == "Rain"
