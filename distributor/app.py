@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from distributor import __version__
 from distributor.core.contracts import Channel, Site
 from distributor.core.errors import StorageError
-from distributor.core.message import Edition, Recipient
+from distributor.core.message import Content, Edition, Recipient
 from distributor.core.minting import Utm
+from distributor.core.planning import PlannedEdition
+from distributor.core.schedule import parse_rule
 from distributor.core.source_state import SourceState
 from distributor.core.tokens import sign_unsubscribe
-from distributor.pipeline.plan import Plan, plan_all
+from distributor.pipeline.plan import Candidate, Plan, load_candidates, plan_all
 from distributor.pipeline.poll import Polled, poll
 from distributor.storage import Storage, open_storage
 
@@ -42,6 +44,14 @@ def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True)
+class Draft:
+    """Words that go nowhere, with the channel that can show them."""
+
+    channel: Channel
+    content: Content
+
+
 @dataclass
 class App:
     """Settings and stores with everything that is made from them on first use."""
@@ -57,8 +67,7 @@ class App:
 
     @cached_property
     def site(self) -> Site:
-        site = self.settings.site
-        return Site(site.name, site.public_url, site.timezone, site.language, dict(site.follow))
+        return self.settings.site.describe()
 
     @cached_property
     def state_dir(self) -> Path:
@@ -131,7 +140,10 @@ class App:
         settings = next(one for one in self.settings.channels if one.name == schedule.channel)
         folders = tuple(dict.fromkeys(f for f in (settings.template, channel.name, channel.kind, "default") if f))
         own = {"utm_source": channel.name, "utm_medium": channel.medium, "utm_campaign": schedule.name}
-        utm = Utm({**own, **self.settings.site.utm, **(settings.utm or {})}, schedule.name)
+        wished = {**self.settings.site.utm, **(settings.utm or {})}
+        utm = Utm(
+            {**own, **{f"utm_{key.removeprefix('utm_')}": text for key, text in wished.items()}}, schedule.name
+        )
         return Wording(channel, folders, ScheduleView(schedule.name, schedule.title), utm)
 
     # -- steps of the walk -----------------------------------------------------------------------------------
@@ -174,6 +186,40 @@ class App:
                 elif freeze(self.desk, edition, self.wording(schedule), self.clock()) == "frozen":
                     woken.append(edition.channel)
         return woken
+
+    def draft(self, channel_name: str, form: str, post_ids: Sequence[int], schedule_name: str = "") -> Draft:
+        """An edition worded like a real one and kept nowhere. Raises LookupError, TemplateError, Unsupported."""
+        from distributor.pipeline.freeze import make_preview_minter, word
+        from distributor.pipeline.render import PostView
+
+        schedule = self.find_plan(channel_name, form, schedule_name)
+        rows = self.storage.posts.load_posts(post_ids)
+        views = [PostView(i, rows[i].post) for i in post_ids if i in rows]
+        if not views:
+            raise LookupError("there is no such post; see: distributor posts")
+        now, ids = self.clock(), tuple(view.id for view in views)
+        edition = PlannedEdition(
+            0, "preview", schedule.name, channel_name, form, "0" * 16, "planned", schedule.title, now, None, ids, ()
+        )
+        wording = self.wording(schedule)
+        content = word(self.desk, edition, wording, views, make_preview_minter(self.site.public_url), now)
+        return Draft(wording.channel, content)
+
+    def find_plan(self, channel_name: str, form: str, schedule_name: str = "") -> Plan:
+        """The schedule whose words a preview uses: the named one, else the channel's first of this form."""
+        fitting = [one for one in self.plans if one.channel == channel_name and one.form == form]
+        if schedule_name:
+            fitting = [one for one in self.plans if one.name == schedule_name]
+        if fitting:
+            return replace(fitting[0], channel=channel_name, form=form)
+        rule = parse_rule(when="immediately", timezone="UTC")
+        return Plan("preview", channel_name, form, rule, lambda post: True, timedelta(hours=1))
+
+    def waiting(self) -> dict[str, list[Candidate]]:
+        """Schedule -> live posts it has not told yet."""
+        now = self.clock()
+        known = self.storage.editions.start_schedules([one.name for one in self.plans], now)
+        return {one.name: load_candidates(one, self.storage.posts, known[one.name][0], now) for one in self.plans}
 
     def housekeep(self) -> None:
         """Leases, lateness: small and safe to repeat."""
@@ -256,7 +302,7 @@ class PauseWatch:
 
 def open_app(settings: Settings, clock: Clock = read_clock) -> App:
     """The desk over the configured database; raises StorageError with what to type."""
-    return App(settings, open_storage(settings.database.url), clock)
+    return App(settings, open_storage(settings.database_url.get_secret_value()), clock)
 
 
 def read_settings(path: Path, environ: Mapping[str, str]) -> Settings:

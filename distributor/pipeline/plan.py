@@ -139,7 +139,7 @@ class Forecast:
 
 
 def forecast(
-    schedules: Sequence[Plan], waiting: dict[str, Sequence[Candidate]], now: datetime, until: datetime
+    schedules: Sequence[Plan], waiting: Mapping[str, Sequence[Candidate]], now: datetime, until: datetime
 ) -> list[Forecast]:
     """What goes where and when up to `until`, as far as it is known now. Changes nothing.
 

@@ -1,0 +1,82 @@
+"""db upgrade, db backup, db check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, fail, load, show_json, tell
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Look after the database.", no_args_is_help=True)
+    group.command("upgrade")(upgrade)
+    group.command("backup")(backup)
+    group.command("check")(check)
+    app.add_typer(group, name="db")
+
+
+@command
+def upgrade(config: Config = DEFAULT_CONFIG) -> None:
+    """Create the tables, or bring them to this program's version. An SQLite file is copied first.
+
+    Example: distributor db upgrade
+    """
+    from distributor.app import read_clock
+    from distributor.storage.backup import upgrade_with_backup
+    from distributor.storage.database import Database
+
+    database = Database(load(config).database_url.get_secret_value())
+    try:
+        before, after, copy = upgrade_with_backup(database, read_clock())
+    finally:
+        database.close()
+    if copy is not None:
+        tell(f"copied the database to {copy}")
+    tell(f"{database.label}: " + ("is current" if before == after else f"{before or 'empty'} -> {after}"))
+
+
+@command
+def backup(
+    target: Annotated[Path | None, typer.Argument(help="Where to write it; default: named by the time.")] = None,
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Copy the database while it is in use, and verify the copy.
+
+    Example: distributor db backup /backups/today.db
+    """
+    from distributor.app import read_clock
+    from distributor.storage.backup import backup_sqlite, name_backup
+    from distributor.storage.database import Database
+
+    database = Database(load(config).database_url.get_secret_value())
+    try:
+        typer.echo(str(backup_sqlite(database, target or name_backup(database, read_clock()))))
+    finally:
+        database.close()
+
+
+@command
+def check(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """Look the database over without changing it. Exit code 1 when something is wrong.
+
+    Example: distributor db check --json
+    """
+    from distributor.storage.backup import check as check_database
+    from distributor.storage.database import Database
+
+    database = Database(load(config).database_url.get_secret_value())
+    try:
+        result = check_database(database)
+    finally:
+        database.close()
+    if as_json:
+        show_json({"version": result.version, "rows": result.rows, "problems": result.problems})
+    else:
+        for name, count in result.rows.items():
+            typer.echo(f"{name:16} {count}")
+    if result.problems:
+        raise fail("\n".join(result.problems))
+    tell("the database is sound")

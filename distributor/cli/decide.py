@@ -1,0 +1,254 @@
+"""posts, editions, deliveries, pause, resume: lists to look at, and what a person decides about them."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, fail, opened, show, tell
+
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many rows.")]
+Ids = Annotated[list[int], typer.Argument(help="Their numbers.")]
+
+
+def register(app: typer.Typer) -> None:
+    posts = typer.Typer(help="Stories, and the held ones among them.", invoke_without_command=True)
+    posts.callback()(list_posts)
+    posts.command("release")(release_posts)
+    posts.command("drop")(drop_posts)
+    app.add_typer(posts, name="posts")
+    editions = typer.Typer(help="Editions with the sums of their deliveries.", invoke_without_command=True)
+    editions.callback()(list_editions)
+    editions.command("release")(release_edition)
+    editions.command("drop")(drop_edition)
+    app.add_typer(editions, name="editions")
+    deliveries = typer.Typer(help="One message to one recipient each.", invoke_without_command=True)
+    deliveries.callback()(list_deliveries)
+    deliveries.command("resolve")(resolve)
+    app.add_typer(deliveries, name="deliveries")
+    app.command("pause")(pause)
+    app.command("resume")(resume)
+
+
+def who() -> str:
+    """Who decides, for the audit line."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody at the command line"
+
+
+@command
+def list_posts(
+    context: typer.Context,
+    status: Annotated[str, typer.Option(help="live, held, baseline or dropped.")] = "",
+    held: Annotated[bool, typer.Option("--held", help="The same as --status held.")] = False,
+    limit: Limit = 30,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Stories, newest first.
+
+    Example: distributor posts --held
+    """
+    if context.invoked_subcommand:
+        return
+    with opened(config) as app:
+        found = app.storage.posts.list_recent(limit, "held" if held else status)
+    rows = [
+        {
+            "id": row.id,
+            "status": row.status,
+            "reason": row.reason,
+            "source": row.post.source,
+            "first_seen_at": row.first_seen_at,
+            "revision": row.revision,
+            "section": row.post.section,
+            "headline": row.post.headline,
+            "url": row.post.link,
+            "byline": row.post.byline,
+            "provenance": dict(row.post.provenance),
+        }
+        for row in found
+    ]
+    show(
+        rows, ("id", "status", "reason", "source", "first_seen_at", "section", "headline"), as_json, "no posts yet"
+    )
+
+
+@command
+def release_posts(
+    ids: Annotated[list[int] | None, typer.Argument(help="Their numbers.")] = None,
+    source: Annotated[str, typer.Option(help="All held stories of this source.")] = "",
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Let held stories go out as if they had just been published.
+
+    Example: distributor posts release 41 42
+    """
+    with opened(config) as app:
+        wanted = ids or (app.storage.posts.list_held_ids(source) if source else [])
+        count = app.storage.posts.release(wanted, who(), app.clock())
+    if not count:
+        raise fail("no held story has one of these numbers; see: distributor posts --held")
+    tell(f"released: {count}")
+
+
+@command
+def drop_posts(
+    ids: Annotated[list[int] | None, typer.Argument(help="Their numbers.")] = None,
+    source: Annotated[str, typer.Option(help="All held stories of this source.")] = "",
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Never send these held stories.
+
+    Example: distributor posts drop --source archive
+    """
+    with opened(config) as app:
+        wanted = ids or (app.storage.posts.list_held_ids(source) if source else [])
+        count = app.storage.posts.drop(wanted, who(), app.clock())
+    if not count:
+        raise fail("no held story has one of these numbers; see: distributor posts --held")
+    tell(f"dropped: {count}")
+
+
+@command
+def list_editions(
+    context: typer.Context,
+    state: Annotated[str, typer.Option(help="planned, frozen, complete, parked, held or dropped.")] = "",
+    channel: Annotated[str, typer.Option(help="Only this channel.")] = "",
+    limit: Limit = 30,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Editions, newest first, with the sums of their deliveries.
+
+    Example: distributor editions --state parked
+    """
+    if context.invoked_subcommand:
+        return
+    with opened(config) as app:
+        rows = app.storage.reports.list_editions(limit=limit, state=state, channel_name=channel)
+    columns = ("id", "due_at", "channel", "form", "state", "audience", "counts", "title", "reason")
+    show(rows, columns, as_json, empty="no editions")
+
+
+@command
+def release_edition(ids: Ids, config: Config = DEFAULT_CONFIG) -> None:
+    """Let held or parked editions go: words are made anew where there are none yet, held deliveries are queued.
+
+    Example: distributor editions release 12
+    """
+    count = 0
+    with opened(config) as app:
+        for number in ids:
+            if app.storage.editions.unpark(number, None):
+                count += 1
+            else:
+                count += app.storage.decisions.release(number, None, who(), app.clock())
+    if not count:
+        raise fail("nothing of these editions is held; see: distributor editions")
+    tell(f"released: {count}")
+
+
+@command
+def drop_edition(
+    ids: Ids,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "dropped by hand",
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Give up editions that are planned, parked or held; their stories do not come again on that schedule.
+
+    Example: distributor editions drop 12 --reason "wrong picture"
+    """
+    with opened(config) as app:
+        done = [number for number in ids if app.storage.editions.drop(number, f"{who()}: {reason}", app.clock())]
+    if not done:
+        raise fail("none of these editions can be dropped any more; see: distributor editions")
+    tell(f"dropped: {len(done)}")
+
+
+@command
+def list_deliveries(
+    context: typer.Context,
+    state: Annotated[
+        str, typer.Option(help="queued, claimed, sending, sent, failed, skipped, held, unknown or presumed.")
+    ] = "",
+    channel: Annotated[str, typer.Option(help="Only this channel.")] = "",
+    edition: Annotated[int | None, typer.Option(help="Only this edition.")] = None,
+    limit: Limit = 50,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Deliveries, newest first.
+
+    Example: distributor deliveries --state unknown --json
+    """
+    if context.invoked_subcommand:
+        return
+    with opened(config) as app:
+        rows = app.storage.reports.list_deliveries(
+            state=state, channel_name=channel, edition_id=edition, limit=limit
+        )
+    columns = ("id", "edition_id", "channel", "recipient", "state", "attempts", "changed_at", "title", "detail")
+    show(rows, columns, as_json, empty="no deliveries")
+
+
+@command
+def resolve(
+    number: Annotated[int, typer.Argument(help="The delivery's number.")],
+    sent: Annotated[bool, typer.Option("--sent", help="It is there: count it as sent.")] = False,
+    resend: Annotated[bool, typer.Option("--resend", help="It is not there: send the same bytes again.")] = False,
+    leave: Annotated[bool, typer.Option("--leave", help="Cannot be told: leave it, do not send.")] = False,
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Settle a delivery that may or may not have gone out. Look at the channel first.
+
+    Example: distributor deliveries resolve 17 --sent
+    """
+    chosen = [name for name, is_on in (("sent", sent), ("resend", resend), ("leave", leave)) if is_on]
+    if len(chosen) != 1:
+        tell("choose one of --sent, --resend and --leave")
+        raise typer.Exit(2)
+    with opened(config) as app:
+        if not app.storage.decisions.resolve(number, chosen[0], who(), app.clock()):
+            raise fail(f"delivery {number} is not unknown; see: distributor deliveries --state unknown")
+    tell(f"delivery {number}: {chosen[0]}")
+
+
+@command
+def pause(
+    channel: Annotated[str, typer.Argument(help="The channel to stop.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Stop a channel before its next message. What is on the wire finishes.
+
+    Example: distributor pause tg --reason "wrong headline"
+    """
+    with opened(config) as app:
+        _require_channel(app.settings.channels, channel)
+        app.storage.decisions.pause(channel, reason, who(), app.clock())
+    tell(f"{channel} is paused")
+
+
+@command
+def resume(
+    channel: Annotated[str, typer.Argument(help="The channel to open again.")], config: Config = DEFAULT_CONFIG
+) -> None:
+    """Open a paused channel; what waited for it goes out, unless it is late by now.
+
+    Example: distributor resume tg
+    """
+    with opened(config) as app:
+        _require_channel(app.settings.channels, channel)
+        app.storage.decisions.resume(channel, who(), app.clock())
+    tell(f"{channel} is open")
+
+
+def _require_channel(channels: object, name: str) -> None:
+    names = [one.name for one in channels]  # type: ignore[attr-defined]
+    if name not in names:
+        raise fail(f"there is no channel {name!r}; there are: {', '.join(names)}")
