@@ -105,6 +105,18 @@ def test_nothing_is_on_record_when_the_service_cannot_be_reached(make_channel: M
     assert wire.starts == 0
 
 
+def test_a_kept_connection_that_the_service_closed_meanwhile_costs_nothing(
+    make_channel: Make, sandbox: Sandbox
+) -> None:
+    channel = make_channel()
+    send(channel)
+    sandbox.script("outage")
+    sandbox.script()
+    wire = RecordingWire()
+    assert isinstance(send(channel, wire), Accepted)
+    assert wire.starts == 1
+
+
 def test_a_server_that_speaks_no_tls_is_an_outage(make_channel: Make, sandbox: Sandbox) -> None:
     outcome = send(make_channel(api_base=f"https://127.0.0.1:{sandbox.port}"))
     assert isinstance(outcome, Outage)
