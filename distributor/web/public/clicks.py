@@ -1,0 +1,271 @@
+"""The click journal: every click is in a file before its reader is redirected, and counted from there later.
+
+A record is one line and one `write()` to a file opened for appending. What was written survives kill -9 of the
+program (not power loss: nothing is synced). Each process writes files of its own, under a lock that dies with it,
+so a file whose lock is free is complete. Names are never used twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import ipaddress
+import logging
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from distributor.core.errors import StorageError
+
+log = logging.getLogger(__name__)
+
+SUFFIX = ".clicks"
+#: A file is left for the next one at this size; together with `rotate` it bounds how long records stay on disk.
+FILE_BYTES = 16 * 1024 * 1024
+LONGEST_AGENT = 512
+LONGEST_HINT = 48
+
+_NAMES = f"{'[0-9]' * 10}-*{SUFFIX}"
+_HOST = re.compile(rb"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]{1,100})", re.IGNORECASE)
+_PURPOSES = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
+_HINTS = (*_PURPOSES, b"sec-fetch-dest", b"accept")
+_UNSAFE_IN_FIELD = bytes.maketrans(b"\t\n\r|=", b"     ")
+
+
+class ClickJournal:
+    """The appending side; safe to call from several threads.
+
+    When the disk is full the click is lost and the redirect goes on: `append` says False, `lost` counts it
+    (`written` the others), and the log gets one line when it begins and one when it ends.
+    """
+
+    def __init__(
+        self, folder: Path, *, file_bytes: int = FILE_BYTES, write: Callable[[int, bytes], int] = os.write
+    ) -> None:
+        self.folder = folder
+        self.written = 0
+        self.lost = 0
+        self._file_bytes = file_bytes
+        self._write = write
+        self._lock = threading.Lock()
+        self._lost_before = 0
+        self._size = 0
+        self._is_torn = False
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = _open_file(folder)
+        except OSError as error:
+            raise StorageError(f"cannot write clicks to {folder}: {error.strerror}") from None
+
+    def append(self, record: bytes) -> bool:
+        """Write one record (a line with its newline). True: it is safe against a kill of this program."""
+        with self._lock:
+            if self._is_torn:
+                record = b"\n" + record
+            try:
+                count = self._write(self._file, record)
+            except OSError as error:
+                return self._lose(error)
+            self._size += count
+            if count != len(record):
+                self._is_torn = True
+                return self._lose(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            self._is_torn = False
+            self.written += 1
+            if self.lost != self._lost_before:
+                self._recover()
+            if self._size >= self._file_bytes:
+                self._start_file()
+            return True
+
+    def rotate(self) -> None:
+        """Begin a new file unless this one is empty, so that the old one can be counted and deleted."""
+        with self._lock:
+            if self._size:
+                self._start_file()
+
+    def close(self) -> None:
+        with self._lock:
+            os.close(self._file)
+
+    def _start_file(self) -> None:
+        try:
+            fresh = _open_file(self.folder)
+        except OSError:
+            # No room for another file, or none left in the process: this one still takes records.
+            return
+        os.close(self._file)
+        self._file, self._size, self._is_torn = fresh, 0, False
+
+    def _lose(self, error: OSError) -> bool:
+        if self.lost == self._lost_before:
+            log.error("clicks cannot be written to %s (%s): they are lost until then", self.folder, error.strerror)
+        self.lost += 1
+        return False
+
+    def _recover(self) -> None:
+        log.warning("clicks are written again; %d were lost", self.lost - self._lost_before)
+        self._lost_before = self.lost
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Complete records of one file; `position` is where the next one begins."""
+
+    lines: list[bytes]
+    position: int
+
+
+class ClickFiles:
+    """The reading side: what all writers of a folder left, oldest file first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[bool]:
+        """True while nobody else counts this folder. Ends with the process, however it ends."""
+        lock = os.open(self.folder / "counting.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            yield _try_lock(lock)
+        finally:
+            os.close(lock)
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.glob(_NAMES))
+
+    def read(self, name: str, position: int, limit: int) -> Chunk:
+        """Records from `position` on, in about `limit` bytes. A last line without its newline is not one yet."""
+        with (self.folder / name).open("rb") as file:
+            file.seek(position)
+            data = file.read(limit)
+        end = data.rfind(b"\n") + 1
+        if not end and len(data) == limit:
+            # Longer than any record: what follows its end is read again, this is not.
+            return Chunk([data[:64]], position + limit)
+        return Chunk(data[:end].split(b"\n")[:-1], position + end)
+
+    def remove(self, name: str, position: int) -> bool:
+        """Delete a file that nobody writes any more and that has no record after `position`."""
+        path = self.folder / name
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            # The lock comes first: who gets it knows that the file will not grow.
+            if not _try_lock(file) or b"\n" in _read_from(file, position):
+                return False
+            path.unlink()
+            return True
+        finally:
+            os.close(file)
+
+
+class DailySalts:
+    """A secret for each day, the same for all processes of this machine; gone after two days.
+
+    With it goes every way from a visitor's mark back to a network and a browser.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: tuple[date, bytes] | None = None
+
+    def get(self, day: date) -> bytes:
+        if self._known is None or self._known[0] != day:
+            self._known = (day, self._read(day))
+        return self._known[1]
+
+    def _read(self, day: date) -> bytes:
+        path = self.folder / f"{day.isoformat()}.salt"
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_bytes()
+        fresh = self.folder / f"{secrets.token_hex(8)}.new"
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(secrets.token_bytes(32))
+        with contextlib.suppress(FileExistsError):
+            # A hard link never replaces: whoever comes second takes what is there.
+            os.link(fresh, path)
+        fresh.unlink()
+        self._forget_before(day)
+        return path.read_bytes()
+
+    def _forget_before(self, day: date) -> None:
+        for path in self.folder.glob("*.salt"):
+            with contextlib.suppress(ValueError, FileNotFoundError):
+                if (day - date.fromisoformat(path.stem)).days > 1:
+                    path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is kept of a request's headers: referrer's host, hints and user agent, as the end of a record."""
+
+    tail: bytes
+    #: The reader asked not to be told apart from others (DNT, Sec-GPC).
+    is_private: bool
+
+
+def read_traits(headers: Mapping[bytes, bytes]) -> Traits:
+    """From headers with lower-case names. Hints are what is not as when a person opens a page in a browser."""
+    get = headers.get
+    referrer = _HOST.match(get(b"referer", b""))
+    host = referrer[1].lower().translate(_UNSAFE_IN_FIELD) if referrer else b""
+    is_plain = b"text/html" in get(b"accept", b"") and get(b"sec-fetch-dest", b"document") == b"document"
+    hints = [
+        b"%s=%s" % (name, value[:LONGEST_HINT].translate(_UNSAFE_IN_FIELD))
+        for name in (_PURPOSES if is_plain else _HINTS)
+        if (value := get(name))
+    ]
+    agent = get(b"user-agent", b"")[:LONGEST_AGENT].replace(b"\n", b" ")
+    is_private = get(b"dnt") == b"1" or get(b"sec-gpc") == b"1"
+    return Traits(b"\t%s\t%s\t%s\n" % (host, b"|".join(hints), agent), is_private)
+
+
+def format_record(at_ms: int, slug: bytes, method: bytes, network: bytes, traits: Traits) -> bytes:
+    """One click as a line: time, slug, method, network, referrer's host, hints, user agent.
+
+    No whole address of a visitor gets in, and of one who asked for privacy not even the network.
+    """
+    return b"%d\t%s\t%s\t%s%s" % (at_ms, slug, method, b"" if traits.is_private else network, traits.tail)
+
+
+def cut_address(address: str) -> bytes:
+    """The network of an address: /24 of IPv4, /48 of IPv6; b"" for what is no address."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return b""
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    whole = mapped or parsed
+    network = ipaddress.ip_network((whole, 24 if whole.version == 4 else 48), strict=False)
+    return str(network).encode()
+
+
+def _open_file(folder: Path) -> int:
+    """A new, locked file. It gets its name after its lock, so that no reader takes it for a finished one."""
+    name = f"{secrets.token_hex(8)}{SUFFIX}"
+    fresh = folder / f"{name}.new"
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    file = os.open(fresh, flags, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    number = max((int(path.name[:10]) for path in folder.glob(_NAMES)), default=0) + 1
+    fresh.rename(folder / f"{number:010d}-{name}")
+    return file
+
+
+def _try_lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_from(file: int, position: int) -> bytes:
+    os.lseek(file, position, os.SEEK_SET)
+    return os.read(file, 1 << 20)
