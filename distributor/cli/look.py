@@ -34,7 +34,7 @@ def report(
 
     Example: distributor report --by slot --edition 12
     """
-    from distributor.storage.reports import GroupBy
+    from distributor.core.reporting import GroupBy
 
     if by not in ("post", "channel", "edition", "slot", "schedule"):
         raise fail(f"--by {by}: choose post, channel, edition, slot or schedule")
