@@ -109,7 +109,7 @@ def build_context(
     """
     if not posts:
         raise ValueError("an edition has at least one post")
-    more_words = {name: _list_more(views) for name, views in (more or {}).items()}
+    more_words = {strip_controls(name): _list_more(views) for name, views in (more or {}).items()}
     post_words = [_post_words(view, site) for view in posts]
     return {
         "site": _site_words(site) | {"home": mark_link(LinkSpec("home", _find_home(posts[0].post)))},
@@ -169,9 +169,7 @@ def _follow_words(network: str, url: str) -> Words:
 def _post_words(view: PostView, site: Site) -> Words:
     post = view.post
     if not is_safe_target(post.link):
-        raise TemplateError(
-            f"the story {post.headline[:80]!r} has no web address that can be linked: {post.link[:80]!r}"
-        )
+        raise TemplateError(f"the story {post.headline[:80]!r} has no web address to link to")
     language = post.language or site.language
     return {
         "id": view.id,

@@ -62,6 +62,10 @@ class RenderProcess:
             self.close()
         return answer
 
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
     def close(self) -> None:
         """End the child; the next render starts another."""
         process, self._process = self._process, None

@@ -51,6 +51,7 @@ _SLOT = re.compile(f"{SLOT_START}[a-z_]+{SLOT_END}")
 _IMAGE = re.compile(r"<img\b[^>]*>")
 _ALT = re.compile(r"""\balt\s*=\s*(?:"[^"]|'[^'])""")
 _TAG = re.compile(r"<(/?)([a-zA-Z][\w-]*)[^<>]*>")
+_OPENING_TAG = re.compile(r"""<[a-zA-Z][\w:-]*(?:\s+[^\s="'<>/]+(?:="[^"]*")?)*\s*/?>""")
 _VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"))
 _INDENTATION = re.compile(r"(<pre\b.*?</pre>)|[ \t]*\n\s*", re.DOTALL)
 _PLAIN_BYTES = bytes((*range(32, 61), *range(62, 127), 10))
@@ -119,7 +120,12 @@ def _cut(line: str, limit: int) -> str:
 def _inline_styles(page: str) -> str:
     if _nests_too_deep(page):
         raise Unsupported(f"tags are nested more than {DEEPEST_NESTING} deep: is one in a loop never closed?")
-    return str(_inliner().inline(page))
+    return _OPENING_TAG.sub(_escape_attributes, str(_inliner().inline(page)))
+
+
+def _escape_attributes(tag: re.Match[str]) -> str:
+    """HTML allows < and > in attributes and css-inline writes them; there they could pass for our marks."""
+    return "<" + tag[0][1:-1].replace("<", "&lt;").replace(">", "&gt;") + ">"
 
 
 @cache
