@@ -11,7 +11,8 @@ from typing import Literal
 from distributor.core.text import Piece, find_cut, fit_pieces
 
 Links = Literal["none", "inline", "notes"]
-KINDS = ("bold", "italic", "underline", "strike", "code", "pre", "link", "quote")
+#: Outer kinds first, where two cover the same words.
+KINDS = ("quote", "link", "bold", "italic", "underline", "strike", "code", "pre")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,12 @@ def make_rich(text: str, spans: Iterable[Entity]) -> Rich:
     trimmed = [span for span in (_trim(text, span) for span in spans) if span.length > 0]
     to_units = _Units(text).from_points
     entities = [_move(span, to_units(span.offset), to_units(span.end)) for span in trimmed]
-    return Rich(text, tuple(sorted(entities, key=lambda e: (e.offset, -e.length))))
+    return Rich(text, tuple(sorted(entities, key=reading_order)))
+
+
+def reading_order(entity: Entity) -> tuple[int, int, int]:
+    """Sorts entities by where they begin, outer before inner."""
+    return entity.offset, -entity.length, KINDS.index(entity.kind)
 
 
 def point_spans(rich: Rich) -> list[Entity]:
@@ -99,8 +105,8 @@ def _move(span: Entity, start: int, end: int) -> Entity:
 
 def _trim(text: str, span: Entity) -> Entity:
     """A pre keeps the indentation of its first line."""
-    blanks = "\n" if span.kind == "pre" else None
     words = text[span.offset : span.end]
+    blanks = "\n" if span.kind == "pre" and words.strip() else None
     start = span.end - len(words.lstrip(blanks))
     return _move(span, start, max(start, span.offset + len(words.rstrip(blanks))))
 

@@ -12,6 +12,7 @@ _SPACES = re.compile(r"[ \t\n\r\f]+")
 _MARKS = re.compile(f"([{FIT_START}{FIT_END}])")
 _STYLES = ("bold", "italic", "underline", "strike")
 _SOLID = ("code", "pre")
+_SPLITTING = (*_SOLID, "quote")
 _CELL_GAP = " | "
 
 
@@ -39,6 +40,7 @@ class Words:
         self._in_cell = False
         self._is_first_cell = True
         self._raw: str | None = None
+        self._raw_depth = 0
         self._open: dict[str, Open] = {}
         self._spans: list[Entity] = []
 
@@ -104,31 +106,40 @@ class Words:
     def begin_raw(self) -> None:
         """From here white space counts (a <pre>)."""
         self._raw = "" if self._raw is None else self._raw
+        self._raw_depth += 1
 
     def end_raw(self) -> None:
-        self._raw = None
+        self._raw_depth -= 1
+        if not self._raw_depth:
+            self._raw = None
 
     def is_open(self, kind: str) -> bool:
         return kind in self._open
 
     def open(self, kind: str, *, url: str | None = None, language: str | None = None) -> Open | None:
-        """Begin formatting; None where it may not be: twice the same, within code, code within a link."""
+        """Begin formatting; None where it may not be: twice the same, within code, code or a quote in a link."""
         solid = next((self._open[kind] for kind in _SOLID if kind in self._open), None)
-        if kind in self._open or (solid and kind != "link") or (kind in _SOLID and "link" in self._open):
+        if kind in self._open or (solid and kind != "link") or (kind in _SPLITTING and "link" in self._open):
             return None
         if solid:
             # A link is worth more than the look of the code around it.
             del self._open[solid.kind]
-        if kind in _SOLID:
-            for style in _STYLES:
-                self._pause(style)
+        if kind in _SPLITTING:
+            self._pause_styles()
         self._open[kind] = opened = Open(kind, url, language)
         return opened
 
     def close(self, opened: Open) -> None:
         if self._open.get(opened.kind) is opened:
+            if opened.kind == "quote":
+                self._pause_styles()
             self._pause(opened.kind)
             del self._open[opened.kind]
+
+    def _pause_styles(self) -> None:
+        """Bold and the like are split where code or a quote begins, and go on with the next words that allow it."""
+        for style in _STYLES:
+            self._pause(style)
 
     def _pause(self, kind: str) -> None:
         opened = self._open.get(kind)
@@ -150,25 +161,33 @@ class Words:
         words = text.rstrip()
         self._raw = text[len(words) :]
         if words:
-            self._put(words.lstrip("\n") if self._newlines or not self._size else words)
+            if not self._size:
+                words = words.lstrip()
+            self._put(words.lstrip("\n") if self._newlines else words)
 
     def _put(self, words: str) -> None:
         is_line_start = bool(self._newlines) or not self._size
-        lead = "".join(self._lead)
         if is_line_start:
             self._emit("\n" * self._newlines)
-            lead = lead.lstrip() if _CELL_GAP in self._lead else lead
-            lead = lead if self._has_bullet else self._indent + lead
         elif self._has_space and _CELL_GAP not in self._lead:
             self._emit(" ")
         self._start("quote")
-        self._emit(lead)
+        self._emit(self._make_lead(is_line_start))
         for kind in self._open:
             self._start(kind)
         self._emit(words)
         self._lead = []
         self._newlines = 0
         self._has_space = self._has_bullet = False
+
+    def _make_lead(self, is_line_start: bool) -> str:
+        """What comes before the first words of a line, an item or a cell; the text itself begins with no space."""
+        lead = "".join(self._lead)
+        if not is_line_start:
+            return lead
+        if not self._size or _CELL_GAP in self._lead:
+            return "".join(mark.lstrip(" ") for mark in self._lead)
+        return lead if self._has_bullet else self._indent + lead
 
     def _start(self, kind: str) -> None:
         opened = self._open.get(kind)

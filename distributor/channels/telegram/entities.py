@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from distributor.core.rich import Entity, Rich, utf16_length
+from distributor.core.rich import Entity, Rich, reading_order, utf16_length
 
 TEXT_LIMIT = 4096
 CAPTION_LIMIT = 1024
@@ -40,12 +40,12 @@ def safe_length(text: str) -> int:
 
 
 def make_entities(rich: Rich) -> list[dict[str, Any]]:
-    """The `entities` (or `caption_entities`) of a message, at most 100: all links, then what comes first in the text.
+    """The `entities` (or `caption_entities`) of a message: at most 100, links before what comes first in the text.
 
-    Sent more, the server would drop what it likes.
+    Of more the server would drop what it likes.
     """
     kept = sorted(rich.entities, key=lambda entity: entity.kind != "link")[:MAX_ENTITIES]
-    return [_make_entity(entity) for entity in sorted(kept, key=lambda e: (e.offset, -e.length))]
+    return [_make_entity(entity) for entity in sorted(kept, key=reading_order)]
 
 
 def _make_entity(entity: Entity) -> dict[str, Any]:
