@@ -39,6 +39,12 @@ _LINKABLE = re.compile(rf"(?:https?://|mailto:|tel:|tg://|{SLOT_START})", re.IGN
 _LANGUAGE = re.compile(r"(?:^|\s)lang(?:uage)?-([\w+#-]{1,32})")
 _LAYOUT = "table, ul, ol, h1, h2, h3, h4, h5, h6, blockquote, figure"
 _RULE = "* * *"
+DEEPEST = 500
+_TAG = re.compile(r"<(/?)([a-zA-Z][\w-]*)[^<>]*>")
+#: Tags that close themselves or are closed by the next of their kind.
+_NOT_NESTING = frozenset(
+    ("p", "li", "dt", "dd", "tr", "td", "th", "br", "img", "hr", "wbr", "input", "source", "col")
+)
 
 
 def read_markup(html: str) -> Rich:
@@ -53,7 +59,7 @@ def read_markup(html: str) -> Rich:
         return words.finish()
     from selectolax.lexbor import LexborHTMLParser
 
-    body = LexborHTMLParser(html).body
+    body = LexborHTMLParser(_flatten(html)).body
     walk = _Walk()
     if body is not None:
         walk.follow(body)
@@ -188,6 +194,23 @@ class _Walk:
         """Within a list nothing stands apart."""
         if tag in _BREAKS:
             self.words.break_line(1 if self._lists else _BREAKS[tag])
+
+
+def _flatten(html: str) -> str:
+    """Without the tags nested deeper than 500: the parser's time grows with the square of the depth."""
+    if html.count("<") <= DEEPEST:
+        return html
+    depth = 0
+
+    def keep(tag: re.Match[str]) -> str:
+        nonlocal depth
+        if tag[2].lower() in _NOT_NESTING:
+            return tag[0]
+        depth = max(0, depth - 1) if tag[1] else depth + 1
+        is_shallow = depth < DEEPEST if tag[1] else depth <= DEEPEST
+        return tag[0] if is_shallow else ""
+
+    return _TAG.sub(keep, html)
 
 
 def _number(text: str | None, otherwise: int | None) -> int | None:

@@ -193,7 +193,13 @@ class TestBlocks:
         assert text_of(f"<p>a</p>{html}<p>b</p>") == "a\n\nb"
 
     def test_thousands_of_nested_tags_are_no_problem(self) -> None:
-        assert text_of("<div>" * 20_000 + "x" + "<b>" * 20_000) == "x"
+        deep = "<div>" * 50_000 + "x" + "</div>" * 50_000 + "<b>y</b>"
+        assert text_of(deep) == "x\ny"
+        assert formats(deep) == [("bold", "y")]
+
+    def test_a_long_page_keeps_all_its_tags(self) -> None:
+        html = "".join(f"<p>{n}<div><b>b</b></div>" for n in range(1000))
+        assert len(formats(html)) == 1000
 
 
 class TestPlainText:

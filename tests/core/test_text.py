@@ -88,7 +88,7 @@ class TestCleanText:
         assert clean_text("\u2066a\u202bb\u2069c\u202c") == "\u2066ab\u2069c"
 
     def test_thousands_of_openers_are_no_problem(self) -> None:
-        assert clean_text("\u202b" * 50_000 + "x" + "\u2069" * 50_000) == "x"
+        assert clean_text("\u202b" * 5_000 + "x" + "\u2069" * 5_000) == "x"
 
     def test_marks_for_single_letters_stay(self) -> None:
         assert clean_text("a\u200fb\u200ec\u200d\u061c") == "a\u200fb\u200ec\u200d\u061c"
