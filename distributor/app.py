@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from distributor import __version__
 from distributor.core.contracts import Channel, Site
-from distributor.core.errors import StorageError
 from distributor.core.message import Content, Edition, Recipient
 from distributor.core.minting import Utm
 from distributor.core.planning import PlannedEdition
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
-
-#: Seconds a pause of a channel may stay unseen by a batch that is being sent.
-PAUSE_SEEN_WITHIN = 0.25
 
 
 def read_clock() -> datetime:
@@ -242,10 +238,11 @@ class App:
     def open_lane(self, name: str, is_stopping: Callable[[], bool], pause: Callable[[float], None]) -> Lane:
         """Everything one lane needs, made in the lane's own thread."""
         from distributor.pipeline.send import Lane
+        from distributor.storage.pauses import PauseWatch
         from distributor.storage.send_journal import SendJournal
 
         channel = self.open_channel(name)
-        watch = PauseWatch(self.storage, name, self.clock)
+        watch = PauseWatch(self.storage.decisions, name, self.clock)
         return Lane(
             channel=channel,
             ledger=self.storage.ledger,
@@ -277,27 +274,6 @@ class App:
         if "fetcher" in self.__dict__:
             self.fetcher.close()
         self.storage.close()
-
-
-class PauseWatch:
-    """Whether a channel is paused, asked of the database at most every quarter of a second."""
-
-    def __init__(self, storage: Storage, name: str, clock: Clock) -> None:
-        self._storage = storage
-        self._name = name
-        self._clock = clock
-        self._asked_at: datetime | None = None
-        self._is_paused = False
-
-    def is_paused(self) -> bool:
-        now = self._clock()
-        if self._asked_at is None or abs(now - self._asked_at) > timedelta(seconds=PAUSE_SEEN_WITHIN):
-            self._asked_at = now
-            try:
-                self._is_paused = self._name in self._storage.decisions.list_paused()
-            except StorageError:
-                self._is_paused = True  # who cannot ask does not send
-        return self._is_paused
 
 
 def open_app(settings: Settings, clock: Clock = read_clock) -> App:

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
-
 MASK = "[secret]"
 #: Libraries that would print addresses with tokens, or a line for every request.
 _QUIET = (
@@ -62,15 +60,3 @@ class RedactingFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
-
-
-def find_secrets(value: Any) -> set[str]:
-    """Every secret in settings, however deep."""
-    if isinstance(value, SecretStr):
-        text = value.get_secret_value()
-        return {text} if text else set()
-    if isinstance(value, BaseModel):
-        return set().union(*(find_secrets(getattr(value, name)) for name in type(value).model_fields), set())
-    if isinstance(value, list | tuple):
-        return set().union(*(find_secrets(item) for item in value), set())
-    return set()

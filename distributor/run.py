@@ -11,12 +11,11 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from distributor.app import App, read_clock
 from distributor.clock import Clock
 from distributor.core.errors import SettingsError
-from distributor.logs import find_secrets, start_logging
+from distributor.logs import start_logging
 from distributor.storage import join_stores, schema
 from distributor.storage.backup import upgrade_with_backup
 from distributor.storage.database import Database
@@ -47,8 +46,9 @@ def read_roles(text: str) -> frozenset[str]:
 def run_until_stopped(settings: Settings, roles: str) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. A second signal ends at once: the next start recovers."""
     wanted = read_roles(roles)
-    secrets = find_secrets(settings.channels) | find_secrets(settings.sources) | _database_password(settings)
-    start_logging(secrets, as_json=not sys.stderr.isatty())
+    from distributor.settings.masking import find_secrets
+
+    start_logging(find_secrets(settings), as_json=not sys.stderr.isatty())
     stop = threading.Event()
     with catch_signals(stop):
         process = Process(settings, wanted)
@@ -58,12 +58,6 @@ def run_until_stopped(settings: Settings, roles: str) -> int:
         finally:
             process.stop()
     return 0
-
-
-def _database_password(settings: Settings) -> set[str]:
-    url = settings.database_url.get_secret_value()
-    password = urlsplit(url).password
-    return {password} if password else set()
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from distributor.storage.database import Database
-from distributor.storage.editions import complete_editions
+from distributor.storage.freezing import complete_editions
 from distributor.storage.notices import add_notice, set_pause
 from distributor.storage.tables import channel, delivery, edition
 

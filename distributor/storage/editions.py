@@ -8,30 +8,20 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, literal, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, select, update
 
 from distributor.core.message import Content
 from distributor.core.minting import MintedLink
 from distributor.core.planning import EditionPlan, OccurrenceNote, PlannedEdition
 from distributor.storage.database import Database
+from distributor.storage.freezing import add_deliveries, add_links, complete_editions
+from distributor.storage.inserting import insert_new
 from distributor.storage.tables import (
-    delivery,
     edition,
     edition_post,
-    link,
-    list_member,
     occurrence,
     schedule,
-    subscriber,
-    suppression,
 )
-
-
-def insert_new(connection: Connection, table: Any) -> Any:
-    """An INSERT that leaves rows alone whose key is taken already."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(table).on_conflict_do_nothing()
 
 
 class Editions:
@@ -134,14 +124,14 @@ class Editions:
             ).one_or_none()
             if won is None:
                 return -1
-            _add_links(connection, links, won.schedule, won.channel, now)
+            add_links(connection, links, won.schedule, won.channel, now)
             for post_id, number in revisions.items():
                 connection.execute(
                     update(edition_post)
                     .where(edition_post.c.edition_id == edition_id, edition_post.c.post_id == post_id)
                     .values(revision=number)
                 )
-            audience = _add_deliveries(connection, edition_id, list_name, now)
+            audience = add_deliveries(connection, edition_id, list_name, now)
             connection.execute(update(edition).where(edition.c.id == edition_id).values(audience=audience))
             if audience == 0:
                 complete_editions(connection, now, edition_id)
@@ -195,97 +185,6 @@ class Editions:
                 )
             ).one_or_none()
         return None if row is None else (row.channel, Content.from_json(row.content))
-
-
-def complete_editions(connection: Connection, now: datetime, edition_id: int | None = None) -> list[int]:
-    """Close every frozen edition whose deliveries are all terminal, with its sums; returns their ids.
-
-    The sums are counted from the rows and compared with the audience in the same statement: an edition whose
-    sums disagree is not closed and stays visible as an accounting mismatch.
-    """
-    only = "AND e.id = :edition" if edition_id is not None else ""
-    rows = connection.execute(
-        text(
-            f"""
-            SELECT e.id, e.audience,
-                   SUM(CASE WHEN d.state = 'sent' THEN 1 ELSE 0 END) AS sent,
-                   SUM(CASE WHEN d.state = 'failed' THEN 1 ELSE 0 END) AS failed,
-                   SUM(CASE WHEN d.state = 'skipped' THEN 1 ELSE 0 END) AS skipped,
-                   SUM(CASE WHEN d.state = 'presumed' THEN 1 ELSE 0 END) AS presumed
-            FROM edition e LEFT JOIN delivery d ON d.edition_id = e.id
-            WHERE e.state = 'frozen' {only}
-              AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.edition_id = e.id
-                              AND o.state IN ('queued', 'claimed', 'sending', 'held', 'unknown'))
-            GROUP BY e.id, e.audience
-            """  # noqa: S608 - the only inserted text is the constant above
-        ),
-        {"edition": edition_id} if edition_id is not None else {},
-    ).all()
-    closed = []
-    for row in rows:
-        sums = {name: int(getattr(row, name) or 0) for name in ("sent", "failed", "skipped", "presumed")}
-        if sum(sums.values()) != (row.audience or 0):
-            continue
-        values = {"state": "complete", "completed_at": now, **sums}
-        connection.execute(
-            update(edition).where(edition.c.id == row.id, edition.c.state == "frozen").values(values)
-        )
-        closed.append(int(row.id))
-    return closed
-
-
-def _add_deliveries(connection: Connection, edition_id: int, list_name: str, now: datetime) -> int:
-    fixed = {"edition_id": edition_id, "state": "queued", "attempts": 0, "changed_at": now}
-    if not list_name:
-        connection.execute(insert(delivery).values(recipient_id=0, **fixed))
-        return 1
-    stamp = now.timestamp()
-    members = (
-        select(
-            literal(edition_id),
-            list_member.c.subscriber_id,
-            literal("queued"),
-            literal(0),
-            literal(stamp),
-        )
-        .join(subscriber, subscriber.c.id == list_member.c.subscriber_id)
-        .outerjoin(
-            suppression,
-            (suppression.c.address_key == subscriber.c.address_key) & suppression.c.list.in_(("", list_name)),
-        )
-        .where(
-            list_member.c.list == list_name,
-            list_member.c.state == "member",
-            subscriber.c.status == "active",
-            suppression.c.address_key.is_(None),
-        )
-        .order_by(list_member.c.subscriber_id)
-    )
-    names = ["edition_id", "recipient_id", "state", "attempts", "changed_at"]
-    connection.execute(insert(delivery).from_select(names, members))
-    counted = select(func.count()).select_from(delivery).where(delivery.c.edition_id == edition_id)
-    return int(connection.execute(counted).scalar_one())
-
-
-def _add_links(
-    connection: Connection, links: Sequence[MintedLink], schedule_name: str, channel_name: str, now: datetime
-) -> None:
-    rows = [
-        {
-            "slug": one.slug,
-            "key": one.key,
-            "target": one.target,
-            "post_id": one.post_id,
-            "edition_id": one.edition_id,
-            "schedule": schedule_name,
-            "channel": channel_name,
-            "slot": one.slot,
-            "created_at": now,
-        }
-        for one in links
-    ]
-    if rows:
-        connection.execute(insert_new(connection, link), rows)
 
 
 def _claim_posts(connection: Connection, plan: EditionPlan, edition_id: int) -> int:

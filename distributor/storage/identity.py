@@ -7,7 +7,7 @@ import secrets
 from sqlalchemy import select
 
 from distributor.storage.database import Database
-from distributor.storage.editions import insert_new
+from distributor.storage.inserting import insert_new
 from distributor.storage.tables import meta
 
 

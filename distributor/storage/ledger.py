@@ -14,12 +14,12 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from distributor.core.message import Content, Edition, Pace
 from distributor.core.sending import Batch, Claimed, Settled, Wait
 from distributor.storage.database import Database
-from distributor.storage.editions import complete_editions
-from distributor.storage.notices import UPSERT_ATTEMPT, add_notice, is_paused, set_pause, touch_channel
+from distributor.storage.freezing import complete_editions
+from distributor.storage.notices import is_paused
 from distributor.storage.paces import reserve, rest
+from distributor.storage.settling import note_channel, settle_accepted, settle_one, write_attempts
 from distributor.storage.tables import (
     attempt,
-    channel,
     delivery,
     edition,
     list_member,
@@ -106,11 +106,11 @@ class Ledger:
         with self._database.write() as connection:
             accepted = [item for item in settled if item.settlement.state == "sent"]
             others = [item for item in settled if item.settlement.state != "sent"]
-            _settle_accepted(connection, fence, accepted, now)
+            settle_accepted(connection, fence, accepted, now)
             for item in others:
-                _settle_one(connection, fence, item, now)
-            _write_attempts(connection, settled)
-            _note_channel(connection, channel_name, settled, now)
+                settle_one(connection, fence, item, now)
+            write_attempts(connection, settled)
+            note_channel(connection, channel_name, settled, now)
             complete_editions(connection, now)
 
     def rest_channel(self, name: str, until: datetime) -> None:
@@ -227,88 +227,3 @@ def _skip_suppressed(
                 state="skipped", reason="left the list after the edition was planned", fence=None, changed_at=now
             )
         )
-
-
-_OPEN = ("claimed", "sending", "unknown")
-
-
-def _settle_accepted(connection: Connection, fence: str, items: Sequence[Settled], now: datetime) -> None:
-    """One statement for all that share an attempt's number: in a bulk batch nearly always the whole batch."""
-    by_number: dict[int, list[int]] = {}
-    for item in items:
-        by_number.setdefault(item.number, []).append(item.delivery_id)
-    for number, ids in by_number.items():
-        for start in range(0, len(ids), 500):
-            connection.execute(
-                update(delivery)
-                .where(
-                    delivery.c.id.in_(ids[start : start + 500]),
-                    delivery.c.fence == fence,
-                    delivery.c.state.in_(_OPEN),
-                )
-                .values(
-                    state="sent", attempts=number, reason=None, lease_until=None, not_before=None, changed_at=now
-                )
-            )
-
-
-def _settle_one(connection: Connection, fence: str, item: Settled, now: datetime) -> None:
-    what = item.settlement
-    keeps_fence = what.state == "unknown"
-    row = connection.execute(
-        update(delivery)
-        .where(delivery.c.id == item.delivery_id, delivery.c.fence == fence, delivery.c.state.in_(_OPEN))
-        .values(
-            state=what.state,
-            attempts=item.number if what.is_attempt or what.state == "unknown" else item.number - 1,
-            reason=what.reason or None,
-            fence=fence if keeps_fence else None,
-            lease_until=None,
-            not_before=now + timedelta(seconds=what.wait) if what.wait else None,
-            changed_at=now,
-        )
-        .returning(delivery.c.recipient_id)
-    ).one_or_none()
-    if row is not None and what.recipient_gone and row.recipient_id:
-        connection.execute(
-            update(subscriber)
-            .where(subscriber.c.id == row.recipient_id)
-            .values(status="unreachable", reason=f"{what.reason} {what.detail}".strip()[:500])
-        )
-
-
-def _write_attempts(connection: Connection, settled: Sequence[Settled]) -> None:
-    rows = [
-        item for item in settled if item.settlement.is_attempt or item.settlement.detail or item.settlement.reason
-    ]
-    if not rows:
-        return
-    values = [
-        {
-            "delivery_id": item.delivery_id,
-            "number": item.number,
-            "started_at": item.started_at.timestamp(),
-            "ended_at": item.ended_at.timestamp(),
-            "outcome": item.settlement.state,
-            "detail": f"{item.settlement.reason} {item.settlement.detail}".strip()[:500],
-            "receipt": item.settlement.receipt,
-        }
-        for item in rows
-    ]
-    connection.execute(UPSERT_ATTEMPT, values)
-
-
-def _note_channel(connection: Connection, name: str, settled: Sequence[Settled], now: datetime) -> None:
-    touch_channel(connection, name)
-    bad = [i.settlement for i in settled if i.settlement.state not in ("sent", "queued") or i.settlement.reason]
-    values: dict[str, Any] = {}
-    if any(item.settlement.state == "sent" for item in settled):
-        values["last_ok_at"] = now
-    if bad:
-        values |= {"last_error": f"{bad[-1].reason} {bad[-1].detail}".strip()[:500], "last_error_at": now}
-    if values:
-        connection.execute(update(channel).where(channel.c.name == name).values(values))
-    for what in bad:
-        if what.closes_channel and not is_paused(connection, name):
-            set_pause(connection, name, True, f"{what.reason} {what.detail}".strip(), "the service", now)
-            add_notice(connection, "alarm", f"channel {name} closed", what.reason, now)

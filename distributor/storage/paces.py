@@ -52,7 +52,7 @@ def _load(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[list[f
     found = connection.execute(select(pace).where(pace.c.key.in_(keys)).with_for_update()).all()
     missing = set(keys) - {row.key for row in found}
     if missing:
-        from distributor.storage.editions import insert_new
+        from distributor.storage.inserting import insert_new
 
         for key in sorted(missing):
             connection.execute(insert_new(connection, pace).values(key=key, stamps="[]"))

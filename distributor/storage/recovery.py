@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from distributor.core.sending import Evidence
 from distributor.storage.database import Database
-from distributor.storage.editions import complete_editions
+from distributor.storage.freezing import complete_editions
 from distributor.storage.notices import UPSERT_ATTEMPT, add_notice
 from distributor.storage.tables import delivery, edition
 

@@ -25,14 +25,15 @@ def make_post(number: int = 1, source: str = "front", **fields: object) -> Post:
 
 def add_post(storage: Storage, now: datetime, number: int = 1, source: str = "front") -> int:
     """A live post; returns its id."""
-    post = make_post(number, source)
+    post = make_post(number, source, published_at=now)
     stats = storage.posts.source_stats(source)
+    began = SourceState(first_polled_at=now - timedelta(minutes=1))
     if stats.is_first_poll:
-        storage.posts.apply_poll(source, SourceState(first_polled_at=now).to_json(), [], {}, None, now)
+        storage.posts.apply_poll(source, began.to_json(), [], {}, None, began.first_polled_at or now)
         stats = storage.posts.source_stats(source)
     known = storage.posts.find_known(source, identity_keys(post))
     verdicts = judge([post], known, stats, now)
-    storage.posts.apply_poll(source, SourceState(first_polled_at=now).to_json(), verdicts, {}, None, now)
+    storage.posts.apply_poll(source, began.to_json(), verdicts, {}, None, now)
     return next(iter(storage.posts.find_known(source, identity_keys(post)).values())).post_id
 
 

@@ -1,0 +1,103 @@
+"""The two ends of a frozen edition: its audience and links when it begins, its sums when it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, literal, select, text, update
+
+from distributor.core.minting import MintedLink
+from distributor.storage.inserting import insert_new
+from distributor.storage.tables import delivery, edition, link, list_member, subscriber, suppression
+
+
+def complete_editions(connection: Connection, now: datetime, edition_id: int | None = None) -> list[int]:
+    """Close every frozen edition whose deliveries are all terminal, with its sums; returns their ids.
+
+    The sums are counted from the rows and compared with the audience in the same statement: an edition whose
+    sums disagree is not closed and stays visible as an accounting mismatch.
+    """
+    only = "AND e.id = :edition" if edition_id is not None else ""
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT e.id, e.audience,
+                   SUM(CASE WHEN d.state = 'sent' THEN 1 ELSE 0 END) AS sent,
+                   SUM(CASE WHEN d.state = 'failed' THEN 1 ELSE 0 END) AS failed,
+                   SUM(CASE WHEN d.state = 'skipped' THEN 1 ELSE 0 END) AS skipped,
+                   SUM(CASE WHEN d.state = 'presumed' THEN 1 ELSE 0 END) AS presumed
+            FROM edition e LEFT JOIN delivery d ON d.edition_id = e.id
+            WHERE e.state = 'frozen' {only}
+              AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.edition_id = e.id
+                              AND o.state IN ('queued', 'claimed', 'sending', 'held', 'unknown'))
+            GROUP BY e.id, e.audience
+            """  # noqa: S608 - the only inserted text is the constant above
+        ),
+        {"edition": edition_id} if edition_id is not None else {},
+    ).all()
+    closed = []
+    for row in rows:
+        sums = {name: int(getattr(row, name) or 0) for name in ("sent", "failed", "skipped", "presumed")}
+        if sum(sums.values()) != (row.audience or 0):
+            continue
+        values = {"state": "complete", "completed_at": now, **sums}
+        connection.execute(
+            update(edition).where(edition.c.id == row.id, edition.c.state == "frozen").values(values)
+        )
+        closed.append(int(row.id))
+    return closed
+
+
+def add_deliveries(connection: Connection, edition_id: int, list_name: str, now: datetime) -> int:
+    fixed = {"edition_id": edition_id, "state": "queued", "attempts": 0, "changed_at": now}
+    if not list_name:
+        connection.execute(insert(delivery).values(recipient_id=0, **fixed))
+        return 1
+    stamp = now.timestamp()
+    members = (
+        select(
+            literal(edition_id),
+            list_member.c.subscriber_id,
+            literal("queued"),
+            literal(0),
+            literal(stamp),
+        )
+        .join(subscriber, subscriber.c.id == list_member.c.subscriber_id)
+        .outerjoin(
+            suppression,
+            (suppression.c.address_key == subscriber.c.address_key) & suppression.c.list.in_(("", list_name)),
+        )
+        .where(
+            list_member.c.list == list_name,
+            list_member.c.state == "member",
+            subscriber.c.status == "active",
+            suppression.c.address_key.is_(None),
+        )
+        .order_by(list_member.c.subscriber_id)
+    )
+    names = ["edition_id", "recipient_id", "state", "attempts", "changed_at"]
+    connection.execute(insert(delivery).from_select(names, members))
+    counted = select(func.count()).select_from(delivery).where(delivery.c.edition_id == edition_id)
+    return int(connection.execute(counted).scalar_one())
+
+
+def add_links(
+    connection: Connection, links: Sequence[MintedLink], schedule_name: str, channel_name: str, now: datetime
+) -> None:
+    rows = [
+        {
+            "slug": one.slug,
+            "key": one.key,
+            "target": one.target,
+            "post_id": one.post_id,
+            "edition_id": one.edition_id,
+            "schedule": schedule_name,
+            "channel": channel_name,
+            "slot": one.slot,
+            "created_at": now,
+        }
+        for one in links
+    ]
+    if rows:
+        connection.execute(insert_new(connection, link), rows)
