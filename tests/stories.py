@@ -109,3 +109,6 @@ class ToyChannel(Channel):
 
     def send(self, messages: Sequence[Message], wire: Wire) -> list[Outcome]:
         return []
+
+    def close(self) -> None:
+        return None
