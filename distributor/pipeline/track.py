@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from distributor.core.clicks import ClickRow, Hit, Verdict, reclassify_bursts
@@ -142,6 +143,7 @@ def mark_visitor(network: str, agent: str, salt: bytes) -> str:
     return hashlib.blake2b(f"{network}\n{agent}".encode(), key=salt[:64], digest_size=8).hexdigest()
 
 
+@lru_cache(maxsize=4096)
 def name_agent(agent: str) -> str:
     """The family of a browser or program, "" for an empty header. The header itself is not kept."""
     for family, pattern in _FAMILIES:

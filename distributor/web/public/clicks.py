@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from distributor.core.errors import StorageError
 
@@ -35,6 +36,8 @@ _NAMES = f"{'[0-9]' * 10}-*{SUFFIX}"
 _HOST = re.compile(rb"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]{1,100})", re.IGNORECASE)
 _PURPOSES = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 _HINTS = (*_PURPOSES, b"sec-fetch-dest", b"accept")
+#: The headers that a record is made from.
+READ_HEADERS = (*_HINTS, b"referer", b"user-agent", b"dnt", b"sec-gpc")
 _UNSAFE_IN_FIELD = bytes.maketrans(b"\t\n\r|=", b"     ")
 
 
@@ -201,8 +204,7 @@ class DailySalts:
                     path.unlink()
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(NamedTuple):
     """What is kept of a request's headers: referrer's host, hints and user agent, as the end of a record."""
 
     tail: bytes
@@ -213,13 +215,13 @@ class Traits:
 def read_traits(headers: Mapping[bytes, bytes]) -> Traits:
     """From headers with lower-case names. Hints are what is not as when a person opens a page in a browser."""
     get = headers.get
-    referrer = _HOST.match(get(b"referer", b""))
+    referrer = _HOST.match(headers[b"referer"]) if b"referer" in headers else None
     host = referrer[1].lower().translate(_UNSAFE_IN_FIELD) if referrer else b""
     is_plain = b"text/html" in get(b"accept", b"") and get(b"sec-fetch-dest", b"document") == b"document"
     hints = [
-        b"%s=%s" % (name, value[:LONGEST_HINT].translate(_UNSAFE_IN_FIELD))
+        b"%s=%s" % (name, headers[name][:LONGEST_HINT].translate(_UNSAFE_IN_FIELD))
         for name in (_PURPOSES if is_plain else _HINTS)
-        if (value := get(name))
+        if name in headers
     ]
     agent = get(b"user-agent", b"")[:LONGEST_AGENT].replace(b"\n", b" ")
     is_private = get(b"dnt") == b"1" or get(b"sec-gpc") == b"1"

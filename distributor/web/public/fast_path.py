@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from distributor.web.public.clicks import Traits, cut_address, format_record, read_traits
-from distributor.web.public.redirect import Redirects, make_head
+from distributor.web.public.clicks import READ_HEADERS, Traits, cut_address, format_record, read_traits
+from distributor.web.public.redirect import REDIRECT_HEADERS, Redirects
 
 #: A request line and headers longer than this are refused; uvicorn alone would read on for ever.
 LONGEST_HEAD = 65_536
@@ -22,6 +22,8 @@ _SIMPLE = re.compile(rb"(GET|HEAD) /l/([0-9A-Za-z]{1,32})(?:\?[\x21-\x7e]*)? HTT
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 #: A request with one of these may have a body or want more than an answer.
 _ODD = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
+_WANTED = frozenset((*READ_HEADERS, *_ODD, b"connection"))
+_ENDING = b"".join(b"\r\n%s: %s" % pair for pair in REDIRECT_HEADERS) + b"\r\n\r\n"
 _CONTROLS = bytes((*range(32), 127))
 
 
@@ -79,7 +81,7 @@ class FastPath(HttpToolsProtocol):
         if self._network is None:
             self._network = cut_address(self.client[0] if self.client else "")
         redirects.journal.append(format_record(redirects.now(), request[2], request[1], self._network, traits))
-        self.transport.write(self._open_answer() + make_head(location))
+        self.transport.write(b"%slocation: %s%s" % (self._open_answer(), location, _ENDING))
         self.server_state.total_requests += 1
         self._last_answer = self.loop.time()
         if self.timeout_keep_alive_task is None:
@@ -129,19 +131,22 @@ class FastPath(HttpToolsProtocol):
         super().on_message_complete()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def read_head(head: bytes) -> Traits | None:
     """The header lines of a request, without the empty line. None when uvicorn's parser should look at them.
 
     Remembered, because browsers of one build send the same lines each time.
     """
     lines = head.split(b"\r\n")
-    if len(head.translate(None, _CONTROLS)) != len(head) - 2 * (len(lines) - 1) or b" :" in head:
+    if len(head.translate(None, _CONTROLS)) != len(head) - 2 * (len(lines) - 1):
+        return None
+    if b" :" in head or b"\r\n " in head:
         return None
     headers = {}
     for line in lines:
         name, _, value = line.partition(b":")
-        headers[name.lower()] = value.strip()
-    if not headers.keys().isdisjoint(_ODD) or headers.get(b"connection", b"keep-alive") != b"keep-alive":
-        return None
-    return None if b"\r\n " in head else read_traits(headers)
+        name = name.lower()
+        if name in _WANTED:
+            headers[name] = value.strip()
+    is_odd = not _ODD.isdisjoint(headers) or headers.get(b"connection", b"keep-alive") != b"keep-alive"
+    return None if is_odd else read_traits(headers)

@@ -29,7 +29,7 @@ CAPACITY = 100_000
 MISS_SECONDS = 5.0
 _MISSES = 10_000
 
-_STATIC: list[tuple[bytes, bytes]] = [
+REDIRECT_HEADERS: list[tuple[bytes, bytes]] = [
     (b"cache-control", b"no-store"),
     (b"x-robots-tag", b"noindex"),
     (b"content-length", b"0"),
@@ -184,7 +184,7 @@ class Redirects:
         if location is None:
             return _make_page(404, self.not_found)
         self._record(scope, slug.encode())
-        return Answer(302, [(b"location", location), *_STATIC])
+        return Answer(302, [(b"location", location), *REDIRECT_HEADERS])
 
     def _record(self, scope: Scope, slug: bytes) -> None:
         peer = scope.get("client") or ("", 0)
@@ -202,12 +202,6 @@ def make_protocol(redirects: Redirects) -> type[asyncio.Protocol]:
     from distributor.web.public.fast_path import FastPath
 
     return type("RedirectProtocol", (FastPath,), {"redirects": redirects})
-
-
-def make_head(location: bytes) -> bytes:
-    """The header lines of a redirect, with the empty line at their end."""
-    lines = [b"%s: %s\r\n" % pair for pair in [(b"location", location), *_STATIC]]
-    return b"".join([*lines, b"\r\n"])
 
 
 def _make_page(status: int, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
