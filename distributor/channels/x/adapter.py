@@ -47,16 +47,18 @@ class Gate:
 
 @dataclass(frozen=True)
 class Keys:
-    """The four parts of OAuth 1.0a user tokens."""
+    """The four parts of OAuth 1.0a user tokens, and the proxy with its password."""
 
     api_key: str = field(repr=False)
     api_secret: str = field(repr=False)
     access_token: str = field(repr=False)
     access_secret: str = field(repr=False)
+    proxy: str = field(default="", repr=False)
 
     def redact(self, text: str) -> str:
-        for secret in (self.api_key, self.api_secret, self.access_token, self.access_secret):
-            text = text.replace(secret, "***")
+        """The text without any of our secrets."""
+        for secret in (self.api_key, self.api_secret, self.access_token, self.access_secret, self.proxy):
+            text = text.replace(secret, "***") if secret else text
         return text
 
 
@@ -113,6 +115,8 @@ def open_client(keys: Keys, api_base: str, timeout: float, agent: str) -> tuple[
     )
     client.user_agent = agent
     session = OneTrySession(api_base, (min(CONNECT_TIMEOUT, timeout), timeout), keys.redact)
+    if keys.proxy:
+        session.proxies = {"http": keys.proxy, "https": keys.proxy}
     client.session.close()
     client.session = session
     return client, session

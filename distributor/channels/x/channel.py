@@ -194,8 +194,8 @@ class XChannel(Channel):
     def _keys(self) -> Any:
         from distributor.channels.x.adapter import Keys
 
-        parts = (getattr(self.settings, name) for name in Keys.__dataclass_fields__)
-        return Keys(*(part.get_secret_value() for part in parts))
+        parts = {name: getattr(self.settings, name) for name in Keys.__dataclass_fields__}
+        return Keys(**{name: part.get_secret_value() for name, part in parts.items() if part is not None})
 
     def _open(self) -> tuple[Any, OneTrySession]:
         if self._opened is None:

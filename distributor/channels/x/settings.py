@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 class Settings(BaseModel):
     """One X account, written to with OAuth 1.0a user tokens: they do not expire and suit one newsroom account."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Without hide_input_in_errors a mistake elsewhere in the section would print the keys beside it.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: str = Field(description="Short name of this channel, used in schedules and reports.")
     kind: Literal["x"] = "x"
@@ -31,6 +32,9 @@ class Settings(BaseModel):
         le=300,
         description="Seconds to wait for an answer. A post without an answer is looked for, not sent again.",
     )
+    proxy: SecretStr | None = Field(
+        default=None, description="An HTTP proxy to reach X through: http://user:password@host:port."
+    )
     template: str | None = Field(default=None, description="Folder of templates to use instead of x.")
     utm: dict[str, str] | None = Field(default=None, description="UTM parameters for links on this channel.")
     allow: list[str] = Field(
@@ -47,6 +51,14 @@ class Settings(BaseModel):
             raise ValueError("is empty: copy it from the X developer console")
         if any(not 33 <= ord(char) <= 126 for char in text):
             raise ValueError("has spaces or unusual characters: copy it again from the X developer console")
+        return value
+
+    @field_validator("proxy")
+    @classmethod
+    def _require_a_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value() if value else "http://unused")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must look like http://user:password@host:port")
         return value
 
     @field_validator("api_base")

@@ -248,6 +248,24 @@ def test_keys_are_in_no_log_and_no_outcome(
         assert secret not in everything
 
 
+def test_a_proxy_that_is_not_there_is_an_outage_and_keeps_its_password(
+    make_channel: Make, sandbox: Sandbox, wire: RecordingWire
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    proxy = f"http://user:pass-word@127.0.0.1:{port}"
+    outcome = send(make_channel(proxy=proxy, api_base="https://x.invalid"), wire)
+    assert isinstance(outcome, Outage)
+    assert "pass-word" not in f"{outcome} {outcome.detail}"
+
+
+def test_a_post_goes_through_a_proxy(make_channel: Make, wire: RecordingWire) -> None:
+    with OneAnswer(http("201 Created", '{"data":{"id":"5","text":""}}')) as server:
+        outcome = send(make_channel(proxy=server.url, api_base="http://api.x.invalid"), wire)
+    assert outcome == Accepted("5")
+    assert server.request.startswith(b"POST http://api.x.invalid/2/tweets HTTP/1.1")
+
+
 def test_the_library_does_not_try_again(make_channel: Make, wire: RecordingWire) -> None:
     from distributor.channels.x.adapter import Keys, open_client
 

@@ -24,6 +24,7 @@ def test_the_example_of_the_documentation_is_enough() -> None:
         ({"access_token": "two words"}, "spaces"),
         ({"api_base": "api.x.com"}, "must look like"),
         ({"api_base": "https://api.x.com/2/tweets"}, "must stop before /2/tweets"),
+        ({"proxy": "proxy.example:3128"}, "must look like http://user"),
         ({"timeout": 0}, "greater than 0"),
         ({"kind": "telegram"}, "'x'"),
         ({"tokn": "typo"}, "Extra inputs"),
@@ -41,3 +42,9 @@ def test_a_slash_at_the_end_of_the_base_does_not_matter() -> None:
 def test_every_field_is_explained() -> None:
     unexplained = [name for name, field in Settings.model_fields.items() if not field.description]
     assert unexplained == ["kind"]
+
+
+def test_a_mistake_prints_no_key() -> None:
+    with pytest.raises(ValidationError) as found:
+        Settings(**{**FILLED, "api_secret": "key with spaces", "tokn": "other-secret"})  # type: ignore[arg-type]
+    assert "key with spaces" not in str(found.value) and "other-secret" not in str(found.value)
