@@ -18,7 +18,12 @@ _INLINE_TAGS = (
     "a|abbr|acronym|b|bdi|bdo|big|br|cite|code|del|dfn|div|em|font|h[1-6]|hr|i|img|ins|kbd|li|mark|nobr|ol|p|q|s|samp|"
     "script|small|span|strike|strong|style|sub|sup|time|tt|u|ul|var|wbr"
 )
-_INLINE_TAG = re.compile(rf"</?(?:{_INLINE_TAGS})(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_EMBEDS = "applet|embed|frame|frameset|iframe|link|meta|object|svg|video"
+_TITLE_TAG = re.compile(
+    rf"<(script|style)\b[^<>]*>.*?</\1>|</?(?:{_INLINE_TAGS})(?:\s[^<>]*)?/?>|<(?:{_EMBEDS})\s[^<>]*>|</(?:{_EMBEDS})>",
+    re.IGNORECASE | re.DOTALL,
+)
+_LONGEST_TITLE = 10_000
 _ANY_TAG = re.compile(r"""<[a-zA-Z/](?:[^<>"']|"[^"]*"|'[^']*')*>""")
 _BLOCK_TAG = re.compile(
     r"<(?:/(?:p|div|li|h[1-6]|blockquote|figure|figcaption|tr|table|ul|ol|pre|dd|dt|td|th)|br|hr)\b[^<>]*>",
@@ -39,9 +44,10 @@ def clean_text(text: str) -> str:
 def clean_title(text: str) -> str:
     """A headline or name that may carry HTML, as one line of plain text: tags out, entities read once.
 
-    Only the tags that people put into headlines are taken for markup, so "if a < b" and "List<String>" stay.
+    Only the tags that people put into headlines are taken for markup, so "if a < b" and "List<String>" stay. At
+    most the first 10,000 characters are read.
     """
-    return clean_text(html.unescape(_INLINE_TAG.sub("", text)))
+    return clean_text(html.unescape(_TITLE_TAG.sub("", text[:_LONGEST_TITLE])))
 
 
 def plain_text(markup: str) -> str:

@@ -1,0 +1,1 @@
+"""WordPress sites through their REST API."""
