@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo run test lint format types imports check bench lock clean
+.PHONY: help setup setup-dev demo run test lint format types imports check docs bench lock clean
 
 help:
 	@echo "make demo     show the whole product without any account (ARGS=--once: print and exit)"
 	@echo "make run      run with config/distributor.yaml (ARGS=\"--config FILE\")"
 	@echo "make test     run the tests (ARGS=\"tests/core -k words\")"
 	@echo "make check    tests, lint, types and the import contract, as CI runs them"
+	@echo "make docs     write docs/configuration.md anew from the settings' models"
 	@echo "make bench    measure speed and size"
 	@echo "make setup    only make .venv/ ready"
 	@echo "make lock     write the lock files anew from pyproject.toml (needs uv)"
@@ -46,6 +47,9 @@ imports: setup-dev
 # Everything is run, so that one report names every kind of mistake.
 check:
 	@$(MAKE) --no-print-directory --keep-going test lint types imports
+
+docs: setup-dev
+	@$(BIN)/python tools/document_settings.py
 
 bench: setup-dev
 	@$(BIN)/python -m benchmarks $(ARGS)

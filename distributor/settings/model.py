@@ -206,7 +206,7 @@ class FilterSettings(FilterParts):
     )
 
     def build(self) -> Filter:
-        excluded = self.not_.build() if self.not_ else None
+        excluded = self.not_.build() if self.not_ and self.not_.model_fields_set else None
         return Filter(self.sections, self.tags, self.authors, self.sources, self.words, excluded)
 
 
