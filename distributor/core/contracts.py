@@ -53,7 +53,7 @@ class Channel(Protocol):
     parts: Mapping[str, Sequence[str]]
 
     def compile_template(self, name: str, source: str) -> str:
-        """Turn a template's own language (MJML) into what Jinja2 reads. Raises TemplateError with the line."""
+        """Turn a template's own language (MJML) into what Jinja2 reads. Raises TemplateError (with line)."""
         return source
 
     def compose(self, texts: Mapping[str, str], form: str) -> Content:
@@ -93,3 +93,4 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+        return None
