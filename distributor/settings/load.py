@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,9 @@ from distributor.settings.secrets import find_literal_secrets, read_secret_files
 #: The pydantic model of a kind; LookupError, naming the kinds there are, for an unknown one.
 FindModel = Callable[[str], Any]
 M = TypeVar("M", bound=BaseModel)
+
+#: Names stand in keys, reports and addresses, and a channel may have a folder of templates by its name.
+_NAME = re.compile(r"(?!\.)[^\s@:/\\]{1,60}")
 
 SECTIONS = ("site", "database", "web", "network", "sources", "channels", "schedules", "templates_dir", "state_dir")
 DEFAULT_FOLDERS = {"templates_dir": "../templates", "state_dir": "../var"}
@@ -153,6 +157,10 @@ class _Loader:
 
     def _check_name(self, name: Any, trail: Trail, what: str, seen: dict[str, int]) -> None:
         if not isinstance(name, str) or not name:
+            return
+        if not _NAME.fullmatch(name):
+            text = f'"{name[:60]}" is no name; write up to 60 characters without spaces, @, : and /'
+            self._problems.add((*trail, "name"), text)
             return
         if name in seen:
             text = f'"{name}" is already the name of the {what} in line {seen[name]}; choose another'

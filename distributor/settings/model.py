@@ -100,17 +100,10 @@ def _check_word(value: str) -> str:
     return value
 
 
-def _check_name(value: str) -> str:
-    if not re.fullmatch(r"[^\s@:/]{1,60}", value):
-        raise ValueError(f'"{value[:60]}" is no name; write up to 60 characters without spaces, @, : and /')
-    return value
-
-
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 Word = Annotated[str, BeforeValidator(_make_text), AfterValidator(_check_word)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_make_list)]
-Name = Annotated[str, AfterValidator(_check_name)]
 Utm = Annotated[dict[str, str], AfterValidator(_check_utm)]
 
 
@@ -213,7 +206,7 @@ class FilterSettings(FilterParts):
 class ScheduleEntry(Section):
     """A schedule as it is written. Exactly one of when, at, every and cron says when it is due."""
 
-    name: Name = Field(description="What reports call this schedule. Changing it starts a new schedule.")
+    name: str = Field(description="What reports call this schedule. Changing it starts a new schedule.")
     channel: str = Field(description="The name of the channel that its messages go to.")
     form: Literal["each", "digest"] = Field(description="each: one message for each post. digest: one for several.")
     when: Any = Field(default=None, description="immediately: as soon as a post is seen. For form each only.")

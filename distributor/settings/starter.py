@@ -17,9 +17,11 @@ def write_starter(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        text = "is already there and was left as it is; edit it, or name another with --config"
-        raise SettingsError([f"{path}: {text}"]) from None
     except OSError as error:
-        text = f"cannot be written ({error.strerror}); check the folder and its permissions"
-        raise SettingsError([f"{path}: {text}"]) from None
+        raise SettingsError([f"{path}: {_explain(path, error)}"]) from None
+
+
+def _explain(path: Path, error: OSError) -> str:
+    if path.exists():
+        return "is already there and was left as it is; edit it, or name another with --config"
+    return f"cannot be written ({error.strerror}); check the folder and its permissions"
