@@ -78,12 +78,12 @@ def poll(
     every: timedelta,
     state: SourceState,
     store: PostStore,
-    enrich: Callable[[Post], Post],
+    enrich: Callable[[Post, datetime], Post],
     now: datetime,
 ) -> Polled:
     """Poll one source once. A source that cannot be read costs only itself: reason kept, tried again later."""
     try:
-        result = source.poll(state, now)
+        result = _ask(name, source, state, now)
     except SourceError as error:
         after = back_off(state, name, every, error, now)
         store.note_failure(name, after.to_json(), str(error), after.next_poll_at, now)
@@ -95,15 +95,19 @@ def poll(
     stats = replace(store.source_stats(name), first_polled_at=state.first_polled_at)
     keys = [key for post in result.posts for key in identity_keys(post)]
     verdicts = judge(result.posts, store.find_known(name, keys), stats, now)
-    count = store.apply_poll(name, after.to_json(), verdicts, _fill_gaps(verdicts, enrich), after.next_poll_at, now)
+    count = store.apply_poll(
+        name, after.to_json(), verdicts, _fill_gaps(verdicts, enrich, now), after.next_poll_at, now
+    )
     return Polled(name, count.new, count.changed, count.held, count.history, note=result.note)
 
 
-def _fill_gaps(verdicts: Sequence[Verdict], enrich: Callable[[Post], Post]) -> dict[int, Post]:
+def _fill_gaps(
+    verdicts: Sequence[Verdict], enrich: Callable[[Post, datetime], Post], now: datetime
+) -> dict[int, Post]:
     """Read the article pages of what may go out; history and bursts are not worth the site's bandwidth."""
     worth = [
         index
         for index, verdict in enumerate(verdicts)
         if verdict.kind in ("new", "changed", "released") or (verdict.kind == "held" and verdict.reason != "burst")
     ]
-    return {index: enrich(verdicts[index].post) for index in worth[:MOST_PAGES]}
+    return {index: enrich(verdicts[index].post, now) for index in worth[:MOST_PAGES]}
