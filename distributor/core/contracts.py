@@ -81,7 +81,7 @@ class Channel(Protocol):
 
     def reconcile(self, message: Message) -> Outcome | None:
         """Ask the service whether an unknown message went out; None when it cannot tell."""
-        return
+        return None
 
     def read_events(self, headers: Mapping[str, str], body: bytes) -> list[ServiceEvent]:
         """What the service reports back, verified; [] when it has nothing to say."""

@@ -101,6 +101,16 @@ def poll(
     return Polled(name, count.new, count.changed, count.held, count.history, note=result.note)
 
 
+def _ask(name: str, source: Source, state: SourceState, now: datetime) -> PollResult:
+    try:
+        return source.poll(state, now)
+    except SourceError:
+        raise
+    except Exception as error:  # a source's bug is this source's trouble, shown like any other
+        log.exception("source %s failed", name)
+        raise SourceError(f"the program failed while reading it ({type(error).__name__}); see the log") from error
+
+
 def _fill_gaps(
     verdicts: Sequence[Verdict], enrich: Callable[[Post, datetime], Post], now: datetime
 ) -> dict[int, Post]:
