@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from distributor.core.errors import SourceError
 from distributor.core.post import Post, post_from_json
-from distributor.core.source_state import PollResult, SourceState, back_off, read_http_seconds, rest
+from distributor.core.source_state import PollResult, SourceState, read_http_seconds, rest
 from distributor.sources import article
 from distributor.sources import reader as reader_process
 from distributor.sources.feed.settings import Settings
@@ -38,12 +38,8 @@ class Source:
         self._fetcher = fetcher
         self._reader = reader or reader_process.shared
 
-    def is_due(self, state: SourceState, now: datetime) -> bool:
-        """Whether it is time to poll."""
-        return state.is_due(self.settings.url, now)
-
     def poll(self, state: SourceState, now: datetime) -> PollResult:
-        """Fetch, and parse if anything changed. Raises SourceError; then the next state is `after_failure`'s."""
+        """Fetch, and parse if anything changed. Raises SourceError; the state is then `back_off`'s."""
         state = state.for_address(self.settings.url)
         address = self._address(state)
         fetched = self._fetcher.fetch(address, headers=_conditions(state))
@@ -63,11 +59,6 @@ class Source:
             baseline_done=state.baseline_done or bool(posts),
         )
         return PollResult(self._rest(state, fetched, now), posts, note=note)
-
-    def after_failure(self, state: SourceState, error: SourceError, now: datetime) -> SourceState:
-        """The state after a poll that raised: when to try again, or that the feed is gone for good."""
-        state = state.for_address(self.settings.url)
-        return back_off(state, self.name, self.settings.every, error, now)
 
     def enrich(self, post: Post, now: datetime) -> Post:
         """The post with its gaps filled from its page, where the settings say so. Never raises."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from distributor.core.errors import SourceError
 from distributor.core.post import Post
-from distributor.core.source_state import PollResult, SourceState, back_off, read_http_seconds, rest
+from distributor.core.source_state import PollResult, SourceState, read_http_seconds, rest
 from distributor.sources.fetch import Fetched, Fetcher
 from distributor.sources.wordpress.parse import FIELDS, read_item, read_modified
 from distributor.sources.wordpress.settings import Settings
@@ -46,18 +46,14 @@ class Source:
         self.name = settings.name
         self._fetcher = fetcher
 
-    def is_due(self, state: SourceState, now: datetime) -> bool:
-        """Whether it is time to poll."""
-        return state.is_due(self.settings.url, now)
-
     def poll(self, state: SourceState, now: datetime) -> PollResult:
         """What was modified since the last poll and two hours before it; the first poll takes the newest hundred.
 
-        Raises SourceError; then the next state is `after_failure`'s. Posts that were already told come again: they
-        are recognised by their keys. What vanished from the site is not noticed here.
+        Raises SourceError; the state is then `back_off`'s, and the API is looked for anew. Posts that were already
+        told come again: they are recognised by their keys. What vanished from the site is not noticed here.
         """
         state = state.for_address(self.settings.url)
-        api = state.url or self._find_api(now)
+        api = state.url if state.url and not state.failures else self._find_api(now)
         pages = self._read_pages(api, state, now)
         state = replace(state, url=api, first_polled_at=state.first_polled_at or now)
         items = [item for page in pages for item in page.items]
@@ -71,11 +67,6 @@ class Source:
         posts = self._read_posts(items, now)
         state = replace(state, baseline_done=state.baseline_done or bool(posts))
         return PollResult(rest(state, self.name, self.settings.every, now), posts, note=note)
-
-    def after_failure(self, state: SourceState, error: SourceError, now: datetime) -> SourceState:
-        """The state after a poll that raised; the API is looked for again, it may have moved."""
-        state = replace(state.for_address(self.settings.url), url="")
-        return back_off(state, self.name, self.settings.every, error, now)
 
     def enrich(self, post: Post, now: datetime) -> Post:
         """The post as it is: the API leaves nothing out that a page would add."""
