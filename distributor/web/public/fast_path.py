@@ -55,32 +55,30 @@ class FastPath(HttpToolsProtocol):
 
     def _is_free(self) -> bool:
         """Between two requests, with nothing owed and nothing queued."""
-        return (
-            not self._is_mid_message
-            and (self.cycle is None or self.cycle.response_complete)
-            and not self.flow.write_paused
-            and not self.transport.is_closing()
-            and self.limit_concurrency is None
-        )
+        if self._is_mid_message or self.limit_concurrency is not None:
+            return False
+        cycle = self.cycle
+        return (cycle is None or cycle.response_complete) and not self.flow.write_paused
 
     def _answer_simple(self, data: bytes) -> int:
         """How many bytes of `data` were a request that is answered now; 0 when its beginning is not simple."""
         request = _SIMPLE.match(data)
         if request is None:
             return 0
-        size = data.find(b"\r\n\r\n", request.end()) + 4
-        if size < 4 or size > LONGEST_HEAD:
-            return 0
+        method, slug = request.groups()
         redirects = self.redirects
-        location = redirects.links.known.get(request[2])
-        if location is None:
+        location = redirects.links.known.get(slug)
+        start = request.end()
+        size = data.find(b"\r\n\r\n", start) + 4
+        if location is None or not 4 <= size <= LONGEST_HEAD:
             return 0
-        traits = read_head(data[request.end() + 2 : size - 4])
-        if traits is None:
+        traits = read_head(data[start + 2 : size - 4])
+        if traits is None or self.transport.is_closing():
             return 0
-        if self._network is None:
-            self._network = cut_address(self.client[0] if self.client else "")
-        redirects.journal.append(format_record(redirects.now(), request[2], request[1], self._network, traits))
+        network = self._network
+        if network is None:
+            network = self._network = cut_address(self.client[0] if self.client else "")
+        redirects.journal.append(format_record(redirects.now(), slug, method, network, traits))
         self.transport.write(b"%slocation: %s%s" % (self._open_answer(), location, _ENDING))
         self.server_state.total_requests += 1
         self._last_answer = self.loop.time()
@@ -90,10 +88,11 @@ class FastPath(HttpToolsProtocol):
 
     def _open_answer(self) -> bytes:
         defaults = self.server_state.default_headers
-        if self._opening[0] is not defaults:
-            lines = b"".join(b"%s: %s\r\n" % pair for pair in defaults)
-            type(self)._opening = (defaults, b"HTTP/1.1 302 Found\r\n" + lines)
-        return self._opening[1]
+        known, opening = self._opening
+        if known is not defaults:
+            opening = b"HTTP/1.1 302 Found\r\n" + b"".join(b"%s: %s\r\n" % pair for pair in defaults)
+            type(self)._opening = (defaults, opening)
+        return opening
 
     def timeout_keep_alive_handler(self) -> None:
         """Moving the timer at each answer would cost more than the answer: it is moved when it rings."""
