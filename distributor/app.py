@@ -285,12 +285,14 @@ def read_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     """Settings checked against the kinds of sources and channels there are; raises SettingsError."""
     from distributor import channels, sources
     from distributor.settings import load_settings
+    from distributor.sources.guard import read_allowance
 
     return load_settings(
         path,
         environ,
-        source_model=lambda kind: sources.load(kind).Settings,
+        source_model=sources.settings_model,
         channel_model=channels.settings_model,
+        check_network=read_allowance,
     )
 
 

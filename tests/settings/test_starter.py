@@ -36,6 +36,21 @@ def test_the_agreed_shapes_load(tmp_path: Path) -> None:
     assert len([doubt for doubt in settings.doubts if "is written out here" in doubt]) == 4
 
 
+def test_mistakes_in_real_kinds_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "distributor.yaml"
+    text = SHAPES.replace("@dailyexample", "https://t.me/dailyexample").replace("every: 2m", "evry: 2m")
+    path.write_text(text.replace("tls: starttls", "tls: maybe") + "network: {allow_private: [10.0.0.0/99]}\n")
+    with pytest.raises(SettingsError) as caught:
+        read_settings(path, {"SENDGRID_KEY": "SG.x"})
+    assert [problem.split(": ")[1] for problem in caught.value.problems] == [
+        "sources.front.evry",
+        "channels.tg.token",
+        "channels.tg.chat",
+        "channels.letter.tls",
+        "network.allow_private.1",
+    ]
+
+
 def test_a_new_newsroom_gets_a_file_that_loads(tmp_path: Path) -> None:
     path = tmp_path / "config" / "distributor.yaml"
     write_starter(path)
