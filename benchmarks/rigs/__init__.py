@@ -1,0 +1,1 @@
+"""What benchmarks share: sample editions, sinks, and CPU measured per process."""

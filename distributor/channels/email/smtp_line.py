@@ -1,0 +1,263 @@
+"""One connection to a mail relay. smtplib opens, encrypts and proves it; the rest is read strictly here."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable
+
+from distributor.channels.email.headers import split_mailbox
+from distributor.channels.email.replies import Reply, explain_refusal
+from distributor.channels.email.settings import Settings
+from distributor.core.errors import ChannelClosed, Outage, SendError, Unknown
+from distributor.core.message import Accepted, NotStarted, Outcome
+
+_LONGEST_LINE = 4096
+_MOST_LINES = 128
+_REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?\r?\n", re.DOTALL)
+#: Where relays put their own id: Postfix and others "queued as", Exim "id=", Amazon and Gmail behind "Ok".
+_QUEUED = re.compile(r"(?:queued as|queued mail for delivery|\bid=)\W*([\w.@+-]{3,80})", re.IGNORECASE)
+_AFTER_OK = re.compile(r"\bok:?\s+([\w.-]{8,80})", re.IGNORECASE)
+
+
+class LostConnection(Exception):
+    """The server went away, took too long or said something that is not an SMTP reply."""
+
+
+class _StrictReplies(smtplib.SMTP):
+    """smtplib takes a reply that breaks off in the middle of a line for a whole one; this does not."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:
+            self.file = self.sock.makefile("rb")  # type: ignore[union-attr]
+        try:
+            return _read_reply(self.file.readline)
+        except OSError as error:
+            self.close()
+            raise smtplib.SMTPServerDisconnected(str(error) or type(error).__name__) from None
+
+
+class _PlainClient(_StrictReplies):
+    pass
+
+
+class _TlsClient(_StrictReplies, smtplib.SMTP_SSL):
+    pass
+
+
+def _read_reply(read_line: Callable[[int], bytes]) -> tuple[int, bytes]:
+    texts: list[bytes] = []
+    code = b""
+    while len(texts) < _MOST_LINES:
+        line = read_line(_LONGEST_LINE)
+        if not line.endswith(b"\n"):
+            raise OSError("the answer breaks off" if line else "the server hung up")
+        match = _REPLY_LINE.fullmatch(line)
+        if match is None or (code and match[1] != code):
+            raise OSError("the answer is not SMTP")
+        code = match[1]
+        texts.append((match[3] or b"").strip())
+        if match[2] != b"-":
+            return int(code), b"\n".join(texts)
+    raise OSError("the answer does not end")
+
+
+class Line:
+    """A connection that is opened when needed and outlives one batch of mails. For one thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        _, address = split_mailbox(settings.from_)
+        self._hello = settings.hello or address.rpartition("@")[2]
+        self._answer_timeout = settings.answer_timeout or min(settings.timeout * 4, 120.0)
+        self._client: smtplib.SMTP | None = None
+        self._is_fresh = False
+        self._tries = 0
+        #: Mails accepted since the connection was last opened.
+        self.carried = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self._client is not None
+
+    def ensure_open(self) -> None:
+        """Connect, encrypt and log in unless that is done. Raises Outage or ChannelClosed: nothing was sent."""
+        if self._tries >= self._settings.per_connection:
+            self.quit()
+        self._is_fresh = self._client is None
+        if self._client is None:
+            self._client = _open_client(self._settings, self._hello)
+            self._tries = self.carried = 0
+
+    def ask(self, command: bytes) -> Reply:
+        """Send and read one complete reply. Raises LostConnection."""
+        try:
+            if self._client is None or self._client.sock is None:
+                raise OSError("the connection is closed")
+            self._client.sock.sendall(command)
+            code, text = self._client.getreply()
+        except OSError as error:
+            raise LostConnection(_describe(error)) from None
+        return Reply(code, text.decode("utf-8", "replace").replace("\n", " "))
+
+    def deliver(self, sender: str, recipient: str, body: bytes, may_start: Callable[[], bool]) -> Outcome:
+        """One mail to exactly one recipient. `body` ends with the final dot; `may_start` is asked before DATA.
+
+        Up to the dot every failure proves that nothing was sent; after it only a complete reply counts.
+        """
+        try:
+            if refusal := self._address(sender, recipient):
+                return refusal
+            if not may_start():
+                self._reset()
+                return NotStarted()
+            reply = self.ask(b"DATA\r\n")
+            if reply.code != 354:
+                self._reset()
+                return explain_refusal(reply, "message")
+        except LostConnection as error:
+            self.drop()
+            return Outage(f"the mail server went away before it had the mail: {error}")
+        return self._give(body)
+
+    def _address(self, sender: str, recipient: str) -> SendError | None:
+        try:
+            reply = self._begin(f"MAIL FROM:<{sender}>\r\n".encode("ascii"))
+        except SendError as error:
+            return error
+        if reply.code // 100 != 2:
+            if reply.code == 421:
+                self.drop()
+            return explain_refusal(reply, "sender")
+        reply = self.ask(f"RCPT TO:<{recipient}>\r\n".encode("ascii"))
+        if reply.code // 100 != 2:
+            self._reset()
+            return explain_refusal(reply, "recipient")
+        return None
+
+    def _begin(self, mail_from: bytes) -> Reply:
+        """MAIL FROM; a kept connection that turns out to be dead is opened again, once."""
+        self._tries += 1
+        try:
+            reply = self.ask(mail_from)
+        except LostConnection:
+            if self._is_fresh:
+                raise
+            reply = Reply(421, "")
+        if reply.code != 421 or self._is_fresh:
+            return reply
+        self.drop()
+        self.ensure_open()
+        self._tries = 1
+        return self.ask(mail_from)
+
+    def _give(self, body: bytes) -> Outcome:
+        try:
+            self._set_timeout(self._answer_timeout)
+            reply = self.ask(body)
+            self._set_timeout(self._settings.timeout)
+        except (LostConnection, OSError) as error:
+            self.drop()
+            return Unknown(f"no complete answer came after the mail was sent: {error}")
+        if reply.code == 421:
+            self.drop()
+        if reply.code // 100 == 2:
+            self.carried += 1
+            return Accepted(_find_receipt(reply.text), reply.words)
+        if reply.code >= 400:
+            return explain_refusal(reply, "message")
+        self.drop()
+        return Unknown("the answer after the mail was sent makes no sense", reply.words)
+
+    def _set_timeout(self, seconds: float) -> None:
+        if self._client is not None and self._client.sock is not None:
+            self._client.sock.settimeout(seconds)
+
+    def _reset(self) -> None:
+        """End a transaction that is not completed; a connection that cannot do that is given up."""
+        try:
+            is_ready = self.ask(b"RSET\r\n").code == 250
+        except LostConnection:
+            is_ready = False
+        if not is_ready:
+            self.drop()
+
+    def drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def quit(self) -> None:
+        """Say goodbye, without waiting long for an answer."""
+        client = self._client
+        if client is not None:
+            with contextlib.suppress(OSError):
+                self._set_timeout(min(2.0, self._settings.timeout))
+                client.quit()
+        self.drop()
+        self._tries = 0
+
+
+def _find_receipt(text: str) -> str:
+    match = _QUEUED.search(text) or _AFTER_OK.search(text)
+    return match[1] if match else text[:80]
+
+
+def _describe(error: OSError) -> str:
+    return "it took too long" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+
+
+def _open_client(settings: Settings, hello: str) -> smtplib.SMTP:
+    where = f"{settings.host}:{settings.port}"
+    try:
+        return _connect(settings, hello)
+    except smtplib.SMTPResponseException as error:
+        words = error.smtp_error
+        text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+        raise explain_refusal(Reply(error.smtp_code, text.replace("\n", " ")), "hello") from None
+    except smtplib.SMTPServerDisconnected as error:
+        raise Outage(f"{where} hung up before we could send: {error}") from None
+    except smtplib.SMTPException as error:
+        raise ChannelClosed(f"{where} cannot be used as configured: {error}") from None
+    except ssl.SSLCertVerificationError as error:
+        raise ChannelClosed(
+            f"the certificate of {where} is not to be trusted ({error.verify_message}): "
+            "check host, or set tls_ca to the authority that signed it"
+        ) from None
+    except UnicodeEncodeError:
+        raise ChannelClosed("username or password has letters outside ASCII, which SMTP cannot carry") from None
+    except OSError as error:
+        raise Outage(f"cannot reach the mail server {where}: {_describe(error)}") from None
+
+
+def _connect(settings: Settings, hello: str) -> smtplib.SMTP:
+    client: smtplib.SMTP
+    host = (settings.host or "").strip("[]")
+    if settings.tls == "tls":
+        context = _trust(settings)
+        client = _TlsClient(host, settings.port, hello, timeout=settings.timeout, context=context)
+    else:
+        client = _PlainClient(host, settings.port, hello, timeout=settings.timeout)
+    try:
+        if client.sock is not None:
+            client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.ehlo_or_helo_if_needed()
+        if settings.tls == "starttls":
+            client.starttls(context=_trust(settings))
+            client.ehlo_or_helo_if_needed()
+        if settings.username and settings.password:
+            client.login(settings.username, settings.password.get_secret_value())
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _trust(settings: Settings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.tls_ca)
+    except OSError as error:
+        raise ChannelClosed(f"tls_ca {settings.tls_ca} cannot be read: {error.strerror or error}") from None
