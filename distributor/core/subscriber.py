@@ -13,7 +13,8 @@ LONGEST_LOCAL_PART = 64
 # is judged by email-validator itself: this is its fast lane, never a second opinion.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)+(?!..--)[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z])", re.ASCII)
+_TOP = r"(?!..--)[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z]"
+_PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)+{_TOP})", re.ASCII)
 _SPECIAL = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 
 
@@ -29,8 +30,12 @@ class NewSubscriber:
 
 @dataclass
 class ImportCount:
-    """What an import did, in people; `repeated` counts further lines with an address that came before."""
+    """What an import did, in people. `repeated` counts further lines with an address that came before.
 
+    `read` is how many came in; in the end it is the sum of the others.
+    """
+
+    read: int = 0
     added: int = 0
     known: int = 0
     left_before: int = 0

@@ -1,0 +1,140 @@
+"""Records of a CSV file, whatever program wrote it: encodings, delimiters, line ends, quotes that never close."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TextIO, cast
+
+#: Characters of one line that are read; what follows is left out, and its last field can be no address.
+LONGEST_LINE = 100_000
+#: Lines a quoted field may span before its quote is taken for a mistake.
+LONGEST_RECORD = 50
+DELIMITERS = ",;\t"
+
+_CUT = "\ufffd\n"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF8_MARK = b"\xef\xbb\xbf"
+_NOT_TEXT = {b"PK\x03\x04": "an Excel workbook or a zip file", b"\xd0\xcf\x11\xe0": "an old Excel workbook"}
+
+
+class NotText(ValueError):
+    """The file is no text at all."""
+
+
+class _NeverClosed(Exception):
+    """A quote was opened and the end of its field did not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row; `line` is where it begins, from 1. `cells` is None where a quote is never closed."""
+
+    line: int
+    cells: list[str] | None
+
+
+class Lines:
+    """The lines of a file as text. Reads on only when asked; holds the lines of one record."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._text, self._is_utf8 = _open_text(stream)
+        self._again: deque[str] = deque()
+        self._record: list[str] = []
+        #: The last line handed out.
+        self.number = 0
+        #: Lines that were not UTF-8 and were read as Windows-1252.
+        self.guessed = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._record) >= LONGEST_RECORD:
+            raise _NeverClosed
+        line = self._again.popleft() if self._again else self._read()
+        if not line:
+            if self._record:
+                raise _NeverClosed
+            raise StopIteration
+        self.number += 1
+        self._record.append(line)
+        return line
+
+    @property
+    def first(self) -> int:
+        """The line where the record at hand begins."""
+        return self.number - max(len(self._record) - 1, 0)
+
+    def end_record(self) -> None:
+        self._record.clear()
+
+    def give_back(self, after: int) -> None:
+        """Hand out the lines of the record at hand once more, except its first `after`."""
+        back = self._record[after:]
+        self._again.extendleft(reversed(back))
+        self.number -= len(back)
+        self._record.clear()
+
+    def _read(self) -> str:
+        line = self._text.readline(LONGEST_LINE)
+        if len(line) == LONGEST_LINE and line[-1] not in "\r\n":
+            while (rest := self._text.readline(LONGEST_LINE)) and rest[-1] not in "\r\n":
+                pass
+            return self._decode(line[:-1]) + _CUT
+        return self._decode(line)
+
+    def _decode(self, line: str) -> str:
+        """Each character of `line` is a byte, so that plain ASCII lines need no further look."""
+        if line.isascii() or not self._is_utf8:
+            return line
+        raw = line.encode("latin-1")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            self.guessed += 1
+        try:
+            return raw.decode("cp1252")
+        except UnicodeDecodeError:
+            return line
+
+
+def find_delimiter(line: str) -> str:
+    """The delimiter that stands most often in a line, outside of quotes; a comma when there is none."""
+    outside = "".join(line.split('"')[::2])
+    return max(DELIMITERS, key=outside.count)
+
+
+def read_records(lines: Lines, delimiter: str) -> Iterator[Record]:
+    """Every row. Where a quote is never closed its line alone is lost: the lines it swallowed are read again."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    while True:
+        lines.end_record()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except (_NeverClosed, csv.Error):
+            first = lines.first
+            lines.give_back(after=1)
+            yield Record(first, None)
+            reader = csv.reader(lines, delimiter=delimiter)
+            continue
+        yield Record(lines.first, cells)
+
+
+def _open_text(stream: BinaryIO) -> tuple[TextIO, bool]:
+    """(text, whether its characters are still bytes to be decoded as UTF-8)."""
+    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream))
+    head = buffered.peek(4)[:4]
+    for mark, what in _NOT_TEXT.items():
+        if head.startswith(mark):
+            raise NotText(what)
+    if head.startswith(_UTF16):
+        return io.TextIOWrapper(buffered, "utf-16", errors="replace", newline=""), False
+    if head.startswith(_UTF8_MARK):
+        buffered.read(len(_UTF8_MARK))
+    return io.TextIOWrapper(buffered, "latin-1", newline=""), True
