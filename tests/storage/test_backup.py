@@ -34,11 +34,11 @@ def test_migrations_make_exactly_the_tables_of_the_program(storage: Storage) -> 
         assert compare_metadata(context, metadata) == []
 
 
-def test_a_newer_database_is_refused_and_left_alone(storage: Storage, database_url: str) -> None:
+def test_a_newer_database_is_refused_and_left_alone(storage: Storage, ready_database_url: str) -> None:
     with storage.database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StorageError, match="newer than this program"):
-        open_storage(database_url)
+        open_storage(ready_database_url)
     with pytest.raises(StorageError, match="newer than this program"):
         schema.upgrade(storage.database)
 
