@@ -65,7 +65,7 @@ class PostgresDatabases:
         return url
 
     def take_back(self, url: str) -> None:
-        """Empty a database for the next test, at a tenth of the price of a new one; drop it if its shape changed."""
+        """Empty a database for the next test, at a tenth of the price of a new one; drop it if it was altered."""
         import psycopg
 
         with suppress(psycopg.Error):
