@@ -10,22 +10,49 @@ from urllib.parse import urlsplit
 from distributor.settings.model import Settings
 from distributor.settings.problems import Problems
 
+#: Names that belong to nobody (RFC 2606).
+_EXAMPLES = (".example", "example.org", "example.com", "example.net")
 #: Settings in which two channels may differ and still be the same place.
 _MANNER = {"name", "template", "utm", "allow", "timeout", "silent"}
 
 
 def find_doubts(settings: Settings, doubts: list[str], problems: Problems) -> Settings:
     """The settings with all doubts in them; `doubts` are those found while reading."""
-    found = [*doubts, *_doubt_http(settings, problems), *_doubt_twins(settings, problems)]
+    found = [
+        *doubts,
+        *_doubt_address(settings, problems),
+        *_doubt_gaps(settings, problems),
+        *_doubt_twins(settings, problems),
+    ]
     return replace(settings, doubts=tuple(found))
 
 
-def _doubt_http(settings: Settings, problems: Problems) -> list[str]:
+def _doubt_address(settings: Settings, problems: Problems) -> list[str]:
     parts = urlsplit(settings.site.public_url)
-    if parts.scheme == "https" or is_loopback(parts.hostname or ""):
+    host = parts.hostname or ""
+    if is_loopback(host):
         return []
-    text = "is http: clicks and unsubscribe links could be read and changed on their way; use https"
-    return [problems.tell(("site", "public_url"), text)]
+    texts = []
+    if parts.scheme != "https":
+        texts.append("is http: clicks and unsubscribe links could be read and changed on their way; use https")
+    if host.endswith(_EXAMPLES):
+        texts.append("is the example's; readers' links would lead nowhere, put your own address")
+    return [problems.tell(("site", "public_url"), text) for text in texts]
+
+
+def _doubt_gaps(settings: Settings, problems: Problems) -> list[str]:
+    """What is missing for anything to go out."""
+    doubts = [
+        problems.tell((section,), f"there are none yet, so {result}")
+        for section, result in (("sources", "no story comes in"), ("channels", "nothing can go out"))
+        if not getattr(settings, section)
+    ]
+    used = {schedule.channel for schedule in settings.schedules}
+    return doubts + [
+        problems.tell(("channels", index), "no schedule sends to it")
+        for index, channel in enumerate(settings.channels)
+        if channel.name not in used
+    ]
 
 
 def _doubt_twins(settings: Settings, problems: Problems) -> list[str]:

@@ -11,7 +11,7 @@ from distributor.core.errors import SettingsError
 from distributor.settings import Settings, load_settings
 
 GOOD = """\
-site: {name: The Daily Example, public_url: https://go.example.org, timezone: Europe/Kyiv, language: en}
+site: {name: The Daily Example, public_url: https://go.daily.test, timezone: Europe/Kyiv, language: en}
 sources:
   - {name: front, kind: feed, url: https://example.org/feed/}
 channels:

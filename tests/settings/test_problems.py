@@ -48,7 +48,7 @@ WORLD = "sections: [World]"
         ("language: en", "language: »english!", 'site.language: "english!" is no language tag'),
         ("language: en", "follow: {rss: »feed}", 'site.follow.rss: "feed" is no web address'),
         ("language: en", "utm: »{sauce: a}", 'site.utm: "sauce" is no UTM parameter'),
-        ("https://go.example.org", "»https://go.example.org/?a", "site.public_url: must end before any ?"),
+        ("https://go.daily.test", "»https://go.daily.test/?a", "site.public_url: must end before any ?"),
         ("{name: front, kind: feed", "»{name: front", "sources.front.kind: is missing; known: feed, wordpress"),
         ("{name: front, ", "»{", "sources.1.name: is missing"),
         (CHAT, "chat: »5", "channels.tg.chat: must be text, in quotes, not 5"),

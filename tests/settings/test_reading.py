@@ -58,7 +58,7 @@ def test_the_site_describes_itself_to_channels(desk: Desk) -> None:
         change("language: en", "language: uk, follow: {rss: https://example.org/feed/}")
     ).site.describe()
     assert (site.language, site.follow) == ("uk", {"rss": "https://example.org/feed/"})
-    assert site.public_url == "https://go.example.org"
+    assert site.public_url == "https://go.daily.test"
 
 
 class TestPaths:

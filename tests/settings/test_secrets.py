@@ -111,14 +111,29 @@ class TestDoubts:
         assert desk.load(f"{GOOD}database: {{url: 'postgresql:///d'}}\n").doubts == ()
 
     def test_http_is_doubted_except_on_this_machine(self, desk: Desk) -> None:
-        (doubt,) = desk.load(change("https://go.example.org", "http://go.example.org")).doubts
+        (doubt,) = desk.load(change("https://go.daily.test", "http://go.daily.test")).doubts
         assert "site.public_url: is http" in doubt
         for host in ("localhost:8080", "127.0.0.1:8080", "[::1]", "demo.localhost"):
-            assert desk.load(change("https://go.example.org", f'"http://{host}"')).doubts == ()
+            assert desk.load(change("https://go.daily.test", f'"http://{host}"')).doubts == ()
 
     def test_one_place_under_two_names_is_doubted(self, desk: Desk) -> None:
         twin = '  - {name: tg2, kind: chat, token: "${TOKEN}", chat: "@dailyexample", silent: true}\n'
-        (doubt,) = desk.load(change("schedules:", f"{twin}schedules:")).doubts
+        text = change(
+            "schedules:", f"{twin}schedules:", change("channel: tg, form: digest", "channel: tg2, form: digest")
+        )
+        (doubt,) = desk.load(text).doubts
         assert doubt.startswith(f"{desk.path}:6:5: channels.tg2: is the same place as channels.tg")
         other = twin.replace("@dailyexample", "@other")
-        assert desk.load(change("schedules:", f"{other}schedules:")).doubts == ()
+        assert desk.load(text.replace(twin, other)).doubts == ()
+
+    def test_what_nothing_can_come_of_is_doubted(self, desk: Desk) -> None:
+        text = "site: {name: A, public_url: https://news.example.com}\nsources: []\n"
+        assert [doubt.removeprefix(f"{desk.path}:") for doubt in desk.load(text).doubts] == [
+            "1:29: site.public_url: is the example's; readers' links would lead nowhere, put your own address",
+            "2:10: sources: there are none yet, so no story comes in",
+            "1:1: channels: there are none yet, so nothing can go out",
+        ]
+        other = '  - {name: tg2, kind: chat, token: "${TOKEN}", chat: b}\n'
+        unused = change("channel: tg", "channel: tg2").replace("schedules:", f"{other}schedules:")
+        (doubt,) = desk.load(unused).doubts
+        assert doubt.endswith("channels.tg: no schedule sends to it")
