@@ -135,7 +135,10 @@ class Posts:
         with self._database.write() as connection:
             touch_source(connection, name)
             before = connection.execute(select(source.c.last_ok_at).where(source.c.name == name)).scalar()
-            for index, verdict in enumerate(verdicts):
+            # Feeds list the newest first; stories are kept, and go out, in the order they were published.
+            order = sorted(range(len(verdicts)), key=lambda i: (verdicts[i].post.published_at or now, -i))
+            for index in order:
+                verdict = verdicts[index]
                 kind = apply_verdict(connection, name, verdict, enriched.get(index, verdict.post), before, now)
                 counts[kind] = counts.get(kind, 0) + 1
             new = counts.get("new", 0) + counts.get("held", 0)
