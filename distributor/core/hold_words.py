@@ -33,7 +33,7 @@ _TESTED = (
 _HEADLINE_ONLY = (
     r"^\W*embargo(?:ed)?\W*$",
     r"^\W*(?:obit(?:uary)? )?prep\s*(?:[:.|\]–—-]|$)",
-    rf"^\W*(?:(?:this is )?(?:a |an |just a |only a )?test|testing|тест)(?:\W+(?:{_TESTED}))*\W*$",
+    rf"^\W*(?:(?:this is )?(?:a |an |just a |only a )?test|testing|(?:це |это )?тест)(?:\W+(?:{_TESTED}))*\W*$",
     r"^\W*(?:test|тест)\s*[:|\]]",
     r"^\W*(?:draft|чернетка|черновик)\s*[:|\]–—-]",
 )

@@ -148,7 +148,7 @@ def _recognise(entries: Sequence[_Entry], known: Mapping[str, Known]) -> None:
     for index, entry in enumerate(entries):
         votes: Counter[int] = Counter()
         for key in entry.keys:
-            if key in known:
+            if key in known and not _is_reused(key, entry, known):
                 votes[known[key].post_id] += _WEIGHTS.get(key.partition(":")[0], 0)
         claims += [(-weight, index, post_id) for post_id, weight in votes.items() if weight]
     by_id = {stored.post_id: stored for stored in known.values()}
@@ -158,6 +158,16 @@ def _recognise(entries: Sequence[_Entry], known: Mapping[str, Known]) -> None:
         if entry.known is None and post_id not in taken:
             entry.known, entry.has_only_title = by_id[post_id], weight == -_WEIGHTS["title"]
             taken.add(post_id)
+
+
+def _is_reused(key: str, entry: _Entry, known: Mapping[str, Known]) -> bool:
+    """Whether an id that is known now stands on another story: other link, other headline, another day."""
+    then, now = known[key].published_at, entry.post.published_at
+    if not key.startswith("guid:") or not entry.post.url or not then or not now or abs(now - then) < FAR_FUTURE:
+        return False
+    return all(
+        known[other].post_id != known[key].post_id for other in entry.keys if other != key and other in known
+    )
 
 
 def _find_moved(entries: Sequence[_Entry], known: Mapping[str, Known]) -> bool:
@@ -194,8 +204,10 @@ def _judge_entry(
 
 def _keys_to_store(entry: _Entry, known: Mapping[str, Known]) -> tuple[str, ...]:
     """What nobody has yet. The `entry:` key is kept only where nothing else would recognise the story again."""
-    has_better = any(key.startswith(("guid:", "link:", "title:")) for key in entry.keys)
-    fresh = [key for key in entry.keys if key not in known]
+    own = entry.known.post_id if entry.known else None
+    usable = [key for key in entry.keys if key not in known or known[key].post_id == own]
+    has_better = any(key.startswith(("guid:", "link:", "title:")) for key in usable)
+    fresh = [key for key in usable if key not in known]
     return tuple(key for key in fresh if not (has_better and key.startswith("entry:")))
 
 
