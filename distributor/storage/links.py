@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 
 from distributor.core.clicks import ClickRow
 from distributor.storage.database import Database
@@ -54,6 +54,20 @@ class Links:
                 connection.execute(_ADD_HOURS, _hour_values(known, ids))
             connection.execute(_SET_POSITION, {"name": journal_name, "position": new_position})
             return len(known)
+
+    def find_edition(self, slug: str) -> int | None:
+        """The edition a link belongs to."""
+        with self._database.read() as connection:
+            return connection.execute(select(link.c.edition_id).where(link.c.slug == slug)).scalar()
+
+    def forget_visitors(self, before: datetime, delete_before: datetime) -> int:
+        """Blank visitors' marks of closed days, delete single clicks past their keeping; the sums stay."""
+        with self._database.write() as connection:
+            connection.execute(click.delete().where(click.c.at < delete_before))
+            done = connection.execute(
+                update(click).where(click.c.at < before, click.c.visitor != "").values(visitor="")
+            )
+            return int(done.rowcount)
 
     def forget_journal(self, journal_name: str) -> None:
         """Drop the position of a journal file that was counted to its end and deleted."""

@@ -1,0 +1,88 @@
+"""What readers and operators reach over HTTP: redirects first, the rest behind them; and counting clicks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from distributor.app import App
+from distributor.core.clicks import classify
+from distributor.core.errors import DistributorError
+from distributor.pipeline.track import Rules, drain
+from distributor.web.public.clicks import ClickFiles, ClickJournal, DailySalts
+from distributor.web.public.redirect import LinkMap, Redirects, keep_fresh, make_protocol
+from distributor.web.server import WebServer
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two rounds of counting.
+COUNT_EVERY = 1.0
+
+
+class PublicSite:
+    """The web role of one process."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.folder = app.state_dir / "clicks"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.journal = ClickJournal(self.folder)
+        links = app.storage.links
+        self._map = LinkMap(links.find_target, links.list_targets, time.monotonic)
+        self.last_tick: Callable[[], datetime | None] = lambda: None
+        self.redirects = Redirects(self._map, self.journal, _now_ms, beyond=self._make_application())
+        web = app.settings.web
+        self.server = WebServer(
+            self.redirects,
+            web.host,
+            web.port,
+            protocol=make_protocol(self.redirects),
+            background=lambda: keep_fresh(self._map, self.journal),
+        )
+        self._counter = threading.Thread(target=self._count_until_stopped, name="clicks", daemon=True)
+        self._stop = threading.Event()
+        self._files = ClickFiles(self.folder)
+        edition_of = lru_cache(maxsize=20_000)(links.find_edition)
+        self._rules = Rules(classify, DailySalts(self.folder).get, edition_of)
+
+    def start(self) -> None:
+        self.server.start()
+        self._counter.start()
+        log.info("listening on %s:%d", self._app.settings.web.host, self.server.port)
+
+    def stop(self) -> None:
+        """Finish open requests, then count what they left."""
+        self.server.stop()
+        self._stop.set()
+        if self._counter.ident is not None:
+            self._counter.join(10.0)
+        self.journal.close()
+        self.count()
+
+    def count(self) -> None:
+        """One round of counting; what cannot be counted now stays in the journal."""
+        try:
+            drain(self._files, self._app.storage.links, self._rules)
+        except DistributorError as error:
+            log.warning("clicks are not counted yet, they are safe in the journal: %s", error)
+        except Exception:  # a bug in counting must not end it for ever; the journal keeps the clicks
+            log.exception("clicks are not counted yet, they are safe in the journal")
+
+    def _count_until_stopped(self) -> None:
+        while not self._stop.wait(COUNT_EVERY):
+            self.count()
+
+    def _make_application(self) -> Any:
+        from distributor.web.app import create_app
+        from distributor.web.parts import make_parts
+
+        return create_app(make_parts(self._app, self))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,118 @@
+"""uvicorn in a thread of its own: started, stopped, and a taken port said plainly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from distributor.core.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 10.0
+#: Connections the kernel keeps for us while we are busy.
+BACKLOG = 2048
+
+
+class WebServer:
+    """Serves an ASGI application on one address. `background` runs on the same loop while it serves."""
+
+    def __init__(
+        self,
+        application: Any,
+        host: str,
+        port: int,
+        *,
+        protocol: type[asyncio.Protocol] | None = None,
+        background: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._application = application
+        self._protocol = protocol
+        self._background = background
+        self._socket = bind(host, port)
+        self._server: Any = None
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._started = threading.Event()
+
+    @property
+    def port(self) -> int:
+        """The port in use, also when 0 was asked for."""
+        return int(self._socket.getsockname()[1])
+
+    def start(self) -> None:
+        self._thread.start()
+        self._started.wait(STOP_SECONDS)
+
+    def stop(self) -> None:
+        """Let open requests finish, then close."""
+        if self._server is not None:
+            self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(STOP_SECONDS)
+        self._socket.close()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        import uvicorn
+
+        config = uvicorn.Config(
+            self._application,
+            http=self._protocol or "httptools",
+            ws="none",
+            lifespan="off",
+            loop="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=int(STOP_SECONDS) - 2,
+            backlog=BACKLOG,
+        )
+        self._server = uvicorn.Server(config)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        task = asyncio.ensure_future(self._background()) if self._background else None
+        self._started.set()
+        try:
+            await self._server._serve(sockets=[self._socket])
+        finally:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; SettingsError names who may be in the way."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    one = socket.socket(family, socket.SOCK_STREAM)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        one.bind((host, port))
+    except OSError as error:
+        one.close()
+        raise SettingsError(
+            [
+                f"web.listen: cannot listen on {host}:{port} ({error.strerror}); stop what is there or set another port"
+            ]
+        ) from None
+    one.setblocking(False)
+    return one
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed: a third of the cost of a redirect."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
