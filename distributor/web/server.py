@@ -83,7 +83,7 @@ class WebServer:
         task = asyncio.ensure_future(self._background()) if self._background else None
         self._started.set()
         try:
-            await self._server._serve(sockets=[self._socket])
+            await self._server.serve(sockets=[self._socket])
         finally:
             if task is not None:
                 task.cancel()
@@ -99,11 +99,8 @@ def bind(host: str, port: int) -> socket.socket:
         one.bind((host, port))
     except OSError as error:
         one.close()
-        raise SettingsError(
-            [
-                f"web.listen: cannot listen on {host}:{port} ({error.strerror}); stop what is there or set another port"
-            ]
-        ) from None
+        fix = "stop what is there, or set another port"
+        raise SettingsError([f"web.listen: cannot listen on {host}:{port} ({error.strerror}); {fix}"]) from None
     one.setblocking(False)
     return one
 
