@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from distributor.storage.database import Database
     from distributor.storage.decisions import Decisions
     from distributor.storage.editions import Editions
+    from distributor.storage.events import Events
+    from distributor.storage.health import Health
     from distributor.storage.ledger import Ledger
     from distributor.storage.links import Links
     from distributor.storage.posts import Posts
@@ -30,6 +32,8 @@ class Storage:
     recipients: Recipients
     links: Links
     reports: Reports
+    events: Events
+    health: Health
     #: Signs unsubscribe links.
     secret: bytes
     #: Names this installation.
@@ -57,6 +61,8 @@ def join_stores(database: Database) -> Storage:
     """All stores over an open database."""
     from distributor.storage.decisions import Decisions
     from distributor.storage.editions import Editions
+    from distributor.storage.events import Events
+    from distributor.storage.health import Health
     from distributor.storage.identity import read_or_make
     from distributor.storage.ledger import Ledger
     from distributor.storage.links import Links
@@ -75,6 +81,8 @@ def join_stores(database: Database) -> Storage:
         Recipients(database),
         Links(database),
         Reports(database),
+        Events(database),
+        Health(database),
         bytes.fromhex(read_or_make(database, "secret")),
         read_or_make(database, "instance", 8),
     )

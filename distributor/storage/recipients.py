@@ -52,22 +52,7 @@ class Recipients:
     def unsubscribe(self, subscriber_id: int, list_name: str, reason: str, now: datetime) -> bool:
         """Take one reader off one list, for good; True when they were on it. Safe to repeat."""
         with self._database.write() as connection:
-            row = connection.execute(
-                update(list_member)
-                .where(
-                    list_member.c.subscriber_id == subscriber_id,
-                    list_member.c.list == list_name,
-                    list_member.c.state == "member",
-                )
-                .values(state="left", since=now)
-                .returning(list_member.c.subscriber_id)
-            ).scalar()
-            key = connection.execute(
-                select(subscriber.c.address_key).where(subscriber.c.id == subscriber_id)
-            ).scalar()
-            if key is not None:
-                _suppress(connection, [str(key)], list_name, reason, now)
-            return row is not None
+            return leave_list(connection, subscriber_id, list_name, reason, now)
 
     def is_member(self, subscriber_id: int, list_name: str) -> bool:
         with self._database.read() as connection:
@@ -117,6 +102,27 @@ class Recipients:
                     row.address, row.name, row.status, list_name, row.state, row.since, reason, row.consent
                 )
             last = rows[-1].id
+
+
+def leave_list(connection: Connection, subscriber_id: int, list_name: str, reason: str, now: datetime) -> bool:
+    """Take one reader off a list and bar the address from it; True when they were on it.
+
+    The first reason stays. "" bars the address from every list.
+    """
+    row = connection.execute(
+        update(list_member)
+        .where(
+            list_member.c.subscriber_id == subscriber_id,
+            list_member.c.list == list_name,
+            list_member.c.state == "member",
+        )
+        .values(state="left", since=now)
+        .returning(list_member.c.subscriber_id)
+    ).scalar()
+    key = connection.execute(select(subscriber.c.address_key).where(subscriber.c.id == subscriber_id)).scalar()
+    if key is not None:
+        _suppress(connection, [str(key)], list_name, reason, now)
+    return row is not None
 
 
 def _page(list_name: str, after_id: int, limit: int) -> Select[Any]:
