@@ -59,6 +59,8 @@ def _read_iso(text: str) -> datetime | None:
 
 
 def _read_rfc(text: str) -> datetime | None:
+    if " 0000 " in text:
+        return None  # email.utils takes the year 0 for 2000
     try:
         return parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

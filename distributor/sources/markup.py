@@ -11,8 +11,9 @@ from distributor.core.post import Image
 from distributor.core.text_clean import clean_text, clean_title, plain_text, strip_controls
 
 #: Longer or deeper than any story: nh3 takes seconds for such input (facts/reliability.md 0.9), so it becomes text.
-LONGEST_BODY = 1_000_000
+LONGEST_BODY = 500_000
 DEEPEST = 200
+MOST_REFERENCES = 50_000
 _LONGEST_TEXT = 200_000
 
 
@@ -51,7 +52,7 @@ def sanitise(markup: str, base: str) -> str:
     import nh3
 
     markup = strip_controls(markup)
-    if len(markup) > LONGEST_BODY or is_too_deep(markup):
+    if len(markup) > LONGEST_BODY or markup.count("&") > MOST_REFERENCES or is_too_deep(markup):
         return f"<p>{html.escape(plain_text(markup)[:_LONGEST_TEXT])}</p>"
     if "<" not in markup and "&" not in markup:
         return markup.strip()
