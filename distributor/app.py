@@ -252,6 +252,7 @@ class App:
             slots=self.make_slots(channel),
             may_start=lambda: not is_stopping() and not watch.is_paused(),
             pause=pause,
+            unknowns=self.storage.recovery,
         )
 
     def make_slots(self, channel: Channel) -> Callable[[Edition, Recipient], Mapping[str, str]]:

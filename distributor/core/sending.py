@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from distributor.core.delivery import Settlement
-from distributor.core.message import Edition
+from distributor.core.message import Edition, Recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,17 @@ class Settled:
     started_at: datetime
     ended_at: datetime
     settlement: Settlement
+
+
+@dataclass(frozen=True)
+class UnknownDelivery:
+    """A delivery that may have gone out, with what is needed to look for it. `since`: when the answer was lost."""
+
+    delivery_id: int
+    edition: Edition
+    recipient: Recipient
+    attempts: int
+    since: datetime
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from distributor.core.errors import StorageError
+from distributor.pipeline.reconcile import Reconciler
 from distributor.pipeline.send import Lane, send_next
 
 log = logging.getLogger(__name__)
@@ -62,10 +63,14 @@ class LocalEngine:
     def _run(self, name: str) -> None:
         bell = self._bells[name]
         lane: Lane | None = None
+        reconciler: Reconciler | None = None
         while not self._stop.is_set():
             try:
                 lane = lane or self._open_lane(name, self._stop.is_set, self._pause)
                 wait = send_next(lane)
+                if wait != 0 and lane.unknowns is not None:
+                    reconciler = reconciler or Reconciler(lane.channel, lane.unknowns)
+                    reconciler.ask_due(lane.clock())
             except StorageError as error:
                 log.warning("lane %s waits: %s", name, error)
                 wait = AFTER_FAILURE

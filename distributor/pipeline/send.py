@@ -14,6 +14,7 @@ from distributor.core.delivery import settle
 from distributor.core.errors import Busy, Outage, StorageError, Unknown
 from distributor.core.message import Accepted, Edition, Message, NotStarted, Outcome, Pace, Recipient
 from distributor.core.sending import Batch, Settled, Wait
+from distributor.pipeline.reconcile import Ledger as UnknownLedger
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,6 @@ class Ledger(Protocol):
         self,
         name: str,
         *,
-        list_name: str,
         limit: int,
         paces: Sequence[Pace],
         fence: str,
@@ -64,6 +64,8 @@ class Lane:
     may_start: Callable[[], bool]
     #: Sleeps between tries to reach the database again; returns early when stopping.
     pause: Callable[[float], None]
+    #: Where unknown deliveries are looked up, to ask the service about them; None: nobody asks.
+    unknowns: UnknownLedger | None = None
     lease: float = 900.0
     #: Seconds before the end of the lease from which nothing new is started, so that no holder outlives it.
     margin: float = 180.0
@@ -82,7 +84,6 @@ def send_next(lane: Lane) -> float | None:
         return None
     batch = lane.ledger.claim(
         channel.name,
-        list_name=channel.list_name,
         limit=channel.limits.batch,
         paces=channel.limits.paces,
         fence=lane.fence,

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, Select, select, update
 
-from distributor.core.sending import Evidence
+from distributor.core.message import Content, Edition, Recipient
+from distributor.core.sending import Evidence, UnknownDelivery
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
 from distributor.storage.notices import UPSERT_ATTEMPT, add_notice
-from distributor.storage.tables import delivery, edition
+from distributor.storage.tables import delivery, edition, subscriber
 
 _STOPPED = "the program was stopped before the answer came"
+_EXPIRED = "no answer before the lease ended"
 
 
 class Recovery:
@@ -26,19 +28,13 @@ class Recovery:
     def recover(self, evidence: Evidence, live_fences: Sequence[str], now: datetime) -> dict[str, int]:
         """After a crash: settle what holders other than `live_fences` left behind; returns state -> how many."""
         with self._database.write() as connection:
-            rows = connection.execute(
-                select(delivery.c.id, delivery.c.state, delivery.c.attempts, delivery.c.fence, edition.c.list)
-                .join(edition, edition.c.id == delivery.c.edition_id)
-                .where(delivery.c.state.in_(("claimed", "sending")), delivery.c.fence.not_in(live_fences))
-            ).all()
+            dead = (delivery.c.state.in_(("claimed", "sending"))) & (delivery.c.fence.not_in(live_fences))
             counts = {"queued": 0, "unknown": 0, "sent": 0}
-            for row in rows:
+            for row in connection.execute(_held_by_others(dead)).all():
                 verdict = _judge(row, evidence)
                 _apply(connection, row, verdict, now)
                 counts[verdict[0]] += 1
-            if counts["unknown"]:
-                sentence = f"{counts['unknown']} messages may or may not have gone out when the program was stopped"
-                add_notice(connection, "alarm", "unknown deliveries", sentence, now)
+            _alarm(connection, counts["unknown"], _STOPPED, now)
             complete_editions(connection, now)
             return counts
 
@@ -48,26 +44,71 @@ class Recovery:
         A claimed delivery of one voice is queued: its holder cannot start it any more. A claimed bulk delivery
         may have been started on a machine whose journal is not here, and a `sending` one was: unknown.
         """
-        bulk = select(edition.c.id).where(edition.c.list != "")
+        late = (delivery.c.state.in_(("claimed", "sending"))) & (delivery.c.lease_until < now)
         with self._database.read() as connection:
-            late = (delivery.c.state.in_(("claimed", "sending"))) & (delivery.c.lease_until < now)
             if connection.execute(select(delivery.c.id).where(late).limit(1)).scalar() is None:
                 return {"queued": 0, "unknown": 0}
         with self._database.write() as connection:
-            is_voice = delivery.c.edition_id.not_in(bulk)
-            back = connection.execute(
-                update(delivery)
-                .where(delivery.c.state == "claimed", delivery.c.lease_until < now, is_voice)
-                .values(state="queued", fence=None, lease_until=None, changed_at=now)
-                .returning(delivery.c.id)
+            counts = {"queued": 0, "unknown": 0}
+            for row in connection.execute(_held_by_others(late)).all():
+                is_back = row.state == "claimed" and not row.list
+                _apply(connection, row, ("queued", "", "") if is_back else ("unknown", _EXPIRED, ""), now)
+                counts["queued" if is_back else "unknown"] += 1
+            _alarm(connection, counts["unknown"], _EXPIRED, now)
+            return counts
+
+    def list_unknown(self, channel_name: str, since: datetime) -> list[UnknownDelivery]:
+        """Unknown deliveries of a channel that became so after `since`, oldest first; 50 at most."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(delivery, edition, subscriber.c.address)
+                .join(edition, edition.c.id == delivery.c.edition_id)
+                .outerjoin(subscriber, subscriber.c.id == delivery.c.recipient_id)
+                .where(
+                    edition.c.channel == channel_name,
+                    edition.c.state == "frozen",
+                    delivery.c.state == "unknown",
+                    delivery.c.changed_at >= since,
+                )
+                .order_by(delivery.c.id)
+                .limit(50)
             ).all()
-            lost = connection.execute(
+        return [
+            UnknownDelivery(
+                row.id,
+                Edition(
+                    row.edition_id, row.channel, row.schedule, row.form, row.token, Content.from_json(row.content)
+                ),
+                Recipient(row.recipient_id, row.address or ""),
+                row.attempts,
+                row.changed_at,
+            )
+            for row in rows
+        ]
+
+    def prove_sent(self, delivery_id: int, receipt: str, evidence: str, now: datetime) -> bool:
+        """unknown -> sent on evidence from the service itself; True when it was still unknown."""
+        with self._database.write() as connection:
+            tries = connection.execute(
                 update(delivery)
-                .where(late)
-                .values(state="unknown", reason="no answer before the lease ended", changed_at=now)
-                .returning(delivery.c.id)
-            ).all()
-            return {"queued": len(back), "unknown": len(lost)}
+                .where(delivery.c.id == delivery_id, delivery.c.state.in_(("unknown", "presumed")))
+                .values(state="sent", reason=None, changed_at=now, decided_by="evidence")
+                .returning(delivery.c.attempts)
+            ).scalar()
+            if tries is None:
+                return False
+            proof = {
+                "delivery_id": delivery_id,
+                "number": max(tries, 1),
+                "started_at": now.timestamp(),
+                "ended_at": now.timestamp(),
+                "outcome": "sent",
+                "detail": evidence[:500],
+                "receipt": receipt,
+            }
+            connection.execute(UPSERT_ATTEMPT, proof)
+            complete_editions(connection, now)
+            return True
 
     def hold_late(self, now: datetime) -> int:
         """Queued deliveries of editions past their `max_lateness` wait for a person instead of going out late."""
@@ -87,6 +128,18 @@ class Recovery:
             ).all()
             add_notice(connection, "alarm", "late", f"{len(rows)} deliveries are past their hour and are held", now)
             return len(rows)
+
+
+def _held_by_others(which: ColumnElement[bool]) -> Select[Any]:
+    columns = (delivery.c.id, delivery.c.state, delivery.c.attempts, delivery.c.fence, edition.c.list)
+    return select(*columns).join(edition, edition.c.id == delivery.c.edition_id).where(which)
+
+
+def _alarm(connection: Connection, count: int, why: str, now: datetime) -> None:
+    if count:
+        messages = "1 message" if count == 1 else f"{count} messages"
+        sentence = f"{messages} may or may not have gone out: {why}"
+        add_notice(connection, "alarm", "unknown deliveries", sentence, now)
 
 
 def _judge(row: Any, evidence: Evidence) -> tuple[str, str, str]:
