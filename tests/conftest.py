@@ -181,6 +181,18 @@ def storage(ready_database_url: str) -> "Iterator[Storage]":
     opened.close()
 
 
+@pytest.fixture
+def postgres_ready_storage(postgres_databases: PostgresDatabases) -> "Iterator[Storage]":
+    """As `storage`, for what only PostgreSQL does."""
+    from distributor.storage import open_storage
+
+    url = postgres_databases.lend_ready()
+    opened = open_storage(url)
+    yield opened
+    opened.close()
+    postgres_databases.take_back(url)
+
+
 def hasten(storage: "Storage") -> None:
     """Spare SQLite its fsyncs: no test pulls the plug of the machine, and they cost more than the test."""
     if storage.database.is_sqlite:

@@ -39,14 +39,14 @@ class Settlement:
     wait: float = 0.0
     closes_channel: bool = False
     recipient_gone: bool = False
-    #: False when nothing was tried, so that the try is not counted.
+    #: False when the try is not counted: nothing was tried, or the service only asked for patience.
     is_attempt: bool = True
 
 
 def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settlement:
     """The one consequence of each outcome.
 
-    `attempt` is the number of this try from 1, `attempts` how many a delivery may have for life,
+    `attempt` is the number of this try from 1, `attempts` how many outages a delivery may have for life,
     `seed` (the delivery id) spreads retries without a random generator, so a run can be repeated exactly.
     """
     match outcome:
@@ -55,7 +55,8 @@ def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settleme
         case NotStarted():
             return Settlement("queued", is_attempt=False)
         case errors.Busy():
-            return Settlement("queued", str(outcome), outcome.detail, wait=max(outcome.retry_after, 0.1))
+            wait = max(outcome.retry_after, 0.1)
+            return Settlement("queued", str(outcome), outcome.detail, wait=wait, is_attempt=False)
         case errors.Outage():
             if attempt >= attempts:
                 return Settlement("failed", f"{outcome} (gave up after {attempt} tries)", outcome.detail)
@@ -73,6 +74,6 @@ def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settleme
 
 def wait_before_retry(attempt: int, seed: int) -> float:
     """Seconds before try `attempt + 1`: 15, 60, 240, ... up to an hour, spread by +-20 %."""
-    base: float = min(15.0 * 4.0 ** (attempt - 1), 3600.0)
+    base: float = min(15.0 * 4.0 ** min(attempt - 1, 4), 3600.0)
     digest = hashlib.blake2b(f"{seed}:{attempt}".encode(), digest_size=2).digest()
     return base * (0.8 + 0.4 * int.from_bytes(digest, "big") / 65535)

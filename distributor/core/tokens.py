@@ -8,7 +8,7 @@ import hmac
 import re
 
 _PERSON = b"distributor"
-_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_TOKEN = re.compile(r"(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})-(.+)")
 
 
 def sign_unsubscribe(secret: bytes, subscriber_id: int, edition_id: int) -> str:
@@ -18,16 +18,12 @@ def sign_unsubscribe(secret: bytes, subscriber_id: int, edition_id: int) -> str:
 
 def read_unsubscribe(secret: bytes, token: str) -> tuple[int, int] | None:
     """(subscriber id, edition id), or None for a token that was never given out."""
-    parts = token.split("-", 2)
-    if len(parts) != 3 or not (
-        parts[0].isascii() and parts[0].isdigit() and parts[1].isascii() and parts[1].isdigit()
-    ):
+    found = _TOKEN.fullmatch(token)
+    if found is None:
         return None
-    if len(parts[0]) > 18 or len(parts[1]) > 18:
-        return None
-    subscriber_id, edition_id = int(parts[0]), int(parts[1])
+    subscriber_id, edition_id = int(found[1]), int(found[2])
     expected = _mac(secret, subscriber_id, edition_id)
-    is_ours = hmac.compare_digest(expected.encode(), parts[2].encode("utf-8", "replace"))
+    is_ours = hmac.compare_digest(expected.encode(), found[3].encode("utf-8", "replace"))
     return (subscriber_id, edition_id) if is_ours else None
 
 

@@ -139,12 +139,29 @@ def _explain(label: str) -> Iterator[None]:
 
 def explain_failure(error: DBAPIError) -> str | None:
     """What an operator should do about it; None when it is a mistake of ours and must be seen as such."""
+    code = getattr(error.orig, "sqlstate", None) or ""
+    for begin, sentence in _CODES:
+        if code.startswith(begin):
+            return sentence
     text = str(error.orig).lower()
     for mark, sentence in _SENTENCES:
         if mark in text:
             return sentence
     return "the database server cannot be reached" if error.connection_invalidated else None
 
+
+_BUSY = "the database is busy with other work; try again, nothing was changed"
+#: Beginnings of PostgreSQL's error codes (its manual, appendix A): unlike its sentences they have one language.
+_CODES = (
+    ("55P03", _BUSY),
+    ("40", _BUSY),
+    ("57014", _BUSY),
+    ("57P", "the database server is stopping or starting; try again, nothing was changed"),
+    ("53100", "the database server's disk is full; free some space, nothing was changed"),
+    ("53", "the database server has no connections or memory left; nothing was changed"),
+    ("25006", "the database server takes no changes; it is a copy, or set to read only"),
+    ("42501", "the database user may not do this; give it the rights on these tables"),
+)
 
 _SENTENCES = (
     (

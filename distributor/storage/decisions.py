@@ -21,13 +21,15 @@ class Decisions:
     def release(self, edition_id: int, late_after: datetime | None, by: str, now: datetime) -> int:
         """held -> queued for a whole edition, with a new limit for lateness."""
         with self._database.write() as connection:
-            connection.execute(update(edition).where(edition.c.id == edition_id).values(late_after=late_after))
             rows = connection.execute(
                 update(delivery)
                 .where(delivery.c.edition_id == edition_id, delivery.c.state == "held")
                 .values(state="queued", reason=None, not_before=None, changed_at=now, decided_by=by)
                 .returning(delivery.c.id)
             ).all()
+            if not rows:
+                return 0
+            connection.execute(update(edition).where(edition.c.id == edition_id).values(late_after=late_after))
             add_notice(connection, "audit", "release", f"{by} released {len(rows)} of edition {edition_id}", now)
             return len(rows)
 
@@ -64,9 +66,10 @@ class Decisions:
         with self._database.write() as connection:
             set_pause(connection, name, False, "", by, now)
             ids = select(edition.c.id).where(edition.c.channel == name, edition.c.state == "frozen")
+            is_late = delivery.c.reason.is_not_distinct_from("late")
             connection.execute(
                 update(delivery)
-                .where(delivery.c.edition_id.in_(ids), delivery.c.state == "held", delivery.c.reason != "late")
+                .where(delivery.c.edition_id.in_(ids), delivery.c.state == "held", ~is_late)
                 .values(state="queued", reason=None, not_before=None, changed_at=now)
             )
 

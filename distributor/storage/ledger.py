@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, or_, select, update
 
 from distributor.core.message import Content, Edition, Pace
 from distributor.core.sending import Batch, Claimed, Settled, Wait
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
-from distributor.storage.notices import is_paused
+from distributor.storage.notices import BEGIN_ATTEMPT, is_paused
 from distributor.storage.paces import reserve, rest
 from distributor.storage.settling import note_channel, settle_accepted, settle_one, write_attempts
 from distributor.storage.tables import (
-    attempt,
     delivery,
     edition,
     list_member,
@@ -40,7 +39,6 @@ class Ledger:
         self,
         name: str,
         *,
-        list_name: str,
         limit: int,
         paces: Sequence[Pace],
         fence: str,
@@ -65,8 +63,9 @@ class Ledger:
             if isinstance(room, float):
                 return Wait(room)
             ids = _mark_claimed(connection, row.id, room, fence, now + timedelta(seconds=lease), now)
-            claimed = _load_claimed(connection, row.id, ids, list_name)
-            _skip_suppressed(connection, row.id, ids, claimed, now)
+            claimed = _load_claimed(connection, row.id, ids, row.list)
+            if _skip_suppressed(connection, ids, claimed, now):
+                complete_editions(connection, now, row.id)
             return Batch(_edition(row), tuple(claimed))
 
     def start(self, delivery_ids: Sequence[int], fence: str, now: datetime) -> list[int]:
@@ -74,42 +73,40 @@ class Ledger:
 
         Pause, hold and suppression are checked once more in this commit.
         """
+        frozen = select(edition.c.id).where(edition.c.state == "frozen")
         with self._database.write() as connection:
+            name = connection.execute(_channel_of(delivery_ids)).scalar()
+            if name is None or is_paused(connection, name):
+                return []
             rows = connection.execute(
-                select(delivery.c.id, delivery.c.attempts, edition.c.channel)
-                .join(edition, edition.c.id == delivery.c.edition_id)
+                update(delivery)
                 .where(
                     delivery.c.id.in_(delivery_ids),
                     delivery.c.state == "claimed",
                     delivery.c.fence == fence,
-                    edition.c.state == "frozen",
+                    delivery.c.edition_id.in_(frozen),
                 )
-            ).all()
-            if not rows or is_paused(connection, rows[0].channel):
-                return []
-            ids = [row.id for row in rows]
-            connection.execute(
-                update(delivery)
-                .where(delivery.c.id.in_(ids))
                 .values(state="sending", attempts=delivery.c.attempts + 1, changed_at=now)
-            )
-            connection.execute(
-                insert(attempt),
-                [{"delivery_id": r.id, "number": r.attempts + 1, "started_at": now, "outcome": ""} for r in rows],
-            )
-            return ids
+                .returning(delivery.c.id, delivery.c.attempts)
+            ).all()
+            begun = [{"delivery_id": r.id, "number": r.attempts, "started_at": now.timestamp()} for r in rows]
+            if begun:
+                connection.execute(BEGIN_ATTEMPT, begun)
+            return sorted(row.id for row in rows)
 
     # -- settling --------------------------------------------------------------------------------------------
 
     def settle(self, channel_name: str, fence: str, settled: Sequence[Settled], now: datetime) -> None:
-        """Write what became of claimed or sending deliveries. Late truth wins over `unknown`; nothing else."""
+        """Write what became of claimed or sending deliveries, if they are still this fence's and on this attempt.
+
+        An acceptance that comes late wins over `unknown`; any other late answer is kept for the person who decides.
+        """
         with self._database.write() as connection:
             accepted = [item for item in settled if item.settlement.state == "sent"]
             others = [item for item in settled if item.settlement.state != "sent"]
-            settle_accepted(connection, fence, accepted, now)
-            for item in others:
-                settle_one(connection, fence, item, now)
-            write_attempts(connection, settled)
+            theirs = settle_accepted(connection, fence, accepted, now)
+            theirs |= {item.delivery_id for item in others if settle_one(connection, fence, item, now)}
+            write_attempts(connection, [item for item in settled if item.delivery_id in theirs])
             note_channel(connection, channel_name, settled, now)
             complete_editions(connection, now)
 
@@ -117,6 +114,11 @@ class Ledger:
         """No message of this channel before `until`: the service asked for it."""
         with self._database.write() as connection:
             rest(connection, f"channel:{name}", until)
+
+
+def _channel_of(delivery_ids: Sequence[int]) -> Select[Any]:
+    joined = select(edition.c.channel).join(delivery, delivery.c.edition_id == edition.c.id)
+    return joined.where(delivery.c.id.in_(delivery_ids)).limit(1)
 
 
 def _edition(row: Any) -> Edition:
@@ -215,15 +217,14 @@ def _load_claimed(connection: Connection, edition_id: int, ids: Sequence[int], l
     return [Claimed(row.id, row.recipient_id, row.address, row.name, row.attempts) for row in rows]
 
 
-def _skip_suppressed(
-    connection: Connection, edition_id: int, ids: Sequence[int], claimed: Sequence[Claimed], now: datetime
-) -> None:
+def _skip_suppressed(connection: Connection, ids: Sequence[int], claimed: Sequence[Claimed], now: datetime) -> bool:
+    """Whether there was anybody to skip."""
     gone = set(ids) - {item.delivery_id for item in claimed}
     if gone:
+        reason = "left the list after the edition was planned"
         connection.execute(
             update(delivery)
             .where(delivery.c.id.in_(gone))
-            .values(
-                state="skipped", reason="left the list after the edition was planned", fence=None, changed_at=now
-            )
+            .values(state="skipped", reason=reason, fence=None, lease_until=None, changed_at=now)
         )
+    return bool(gone)

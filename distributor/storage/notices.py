@@ -42,6 +42,14 @@ def is_paused(connection: Connection, name: str) -> bool:
     return bool(connection.execute(select(channel.c.is_paused).where(channel.c.name == name)).scalar())
 
 
+#: A try begins. One that was not counted (the service asked for patience) had the same number.
+BEGIN_ATTEMPT = text(
+    "INSERT INTO attempt (delivery_id, number, started_at, outcome) "
+    "VALUES (:delivery_id, :number, :started_at, '') "
+    "ON CONFLICT (delivery_id, number) DO UPDATE SET started_at = excluded.started_at, ended_at = NULL, "
+    "outcome = '', detail = NULL, receipt = NULL"
+)
+
 #: One row of evidence for one try.
 UPSERT_ATTEMPT = text(
     "INSERT INTO attempt (delivery_id, number, started_at, ended_at, outcome, detail, receipt) "

@@ -6,46 +6,59 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from distributor.core.sending import Settled
 from distributor.storage.notices import UPSERT_ATTEMPT, add_notice, is_paused, set_pause, touch_channel
 from distributor.storage.tables import channel, delivery, subscriber
 
-_OPEN = ("claimed", "sending", "unknown")
+
+def _is_held(fence: str, number: int) -> ColumnElement[bool]:
+    """The delivery is this fence's, on this attempt, and nobody has decided anything about it."""
+    is_claimed = and_(delivery.c.state == "claimed", delivery.c.attempts == number - 1)
+    is_sending = and_(delivery.c.state == "sending", delivery.c.attempts == number)
+    return and_(delivery.c.fence == fence, or_(is_claimed, is_sending))
 
 
-def settle_accepted(connection: Connection, fence: str, items: Sequence[Settled], now: datetime) -> None:
-    """One statement for all that share an attempt's number: in a bulk batch nearly always the whole batch."""
+def _is_late(fence: str, number: int) -> ColumnElement[bool]:
+    """As above, but the lease ended before the answer came."""
+    return and_(delivery.c.fence == fence, delivery.c.state == "unknown", delivery.c.attempts == number)
+
+
+def settle_accepted(connection: Connection, fence: str, items: Sequence[Settled], now: datetime) -> set[int]:
+    """The ids that are sent now. One statement for all that share an attempt's number: nearly always the batch."""
     by_number: dict[int, list[int]] = {}
     for item in items:
         by_number.setdefault(item.number, []).append(item.delivery_id)
+    done: set[int] = set()
     for number, ids in by_number.items():
+        values = {"state": "sent", "attempts": number, "reason": None, "lease_until": None, "not_before": None}
         for start in range(0, len(ids), 500):
-            connection.execute(
+            rows = connection.execute(
                 update(delivery)
                 .where(
                     delivery.c.id.in_(ids[start : start + 500]),
-                    delivery.c.fence == fence,
-                    delivery.c.state.in_(_OPEN),
+                    or_(_is_held(fence, number), _is_late(fence, number)),
                 )
-                .values(
-                    state="sent", attempts=number, reason=None, lease_until=None, not_before=None, changed_at=now
-                )
+                .values(changed_at=now, **values)
+                .returning(delivery.c.id)
             )
+            done.update(row.id for row in rows)
+    return done
 
 
-def settle_one(connection: Connection, fence: str, item: Settled, now: datetime) -> None:
+def settle_one(connection: Connection, fence: str, item: Settled, now: datetime) -> bool:
+    """Whether the answer belongs to this delivery's present attempt, in time or late."""
     what = item.settlement
-    keeps_fence = what.state == "unknown"
+    is_counted = what.is_attempt or what.state == "unknown"
     row = connection.execute(
         update(delivery)
-        .where(delivery.c.id == item.delivery_id, delivery.c.fence == fence, delivery.c.state.in_(_OPEN))
+        .where(delivery.c.id == item.delivery_id, _is_held(fence, item.number))
         .values(
             state=what.state,
-            attempts=item.number if what.is_attempt or what.state == "unknown" else item.number - 1,
+            attempts=item.number if is_counted else item.number - 1,
             reason=what.reason or None,
-            fence=fence if keeps_fence else None,
+            fence=fence if what.state == "unknown" else None,
             lease_until=None,
             not_before=now + timedelta(seconds=what.wait) if what.wait else None,
             changed_at=now,
@@ -58,6 +71,12 @@ def settle_one(connection: Connection, fence: str, item: Settled, now: datetime)
             .where(subscriber.c.id == row.recipient_id)
             .values(status="unreachable", reason=f"{what.reason} {what.detail}".strip()[:500])
         )
+    return row is not None or _is_unknown(connection, fence, item)
+
+
+def _is_unknown(connection: Connection, fence: str, item: Settled) -> bool:
+    late = select(delivery.c.id).where(delivery.c.id == item.delivery_id, _is_late(fence, item.number))
+    return connection.execute(late).scalar() is not None
 
 
 def write_attempts(connection: Connection, settled: Sequence[Settled]) -> None:

@@ -22,7 +22,7 @@ def sent(storage: Storage, now: datetime) -> list[int]:
     """Delivery ids of three readers: two sent, the last unknown."""
     add_readers(storage, now, 3)
     add_edition(storage, now, channel="letter", list_name="readers")
-    batch = storage.ledger.claim("letter", list_name="readers", limit=3, paces=(), fence="me", lease=900, now=now)
+    batch = storage.ledger.claim("letter", limit=3, paces=(), fence="me", lease=900, now=now)
     assert isinstance(batch, Batch)
     outcomes: list[Outcome] = [Accepted("r0"), Accepted("r1"), Unknown("reset")]
     settled = [
@@ -148,7 +148,7 @@ def test_a_receipt_alone_names_a_delivery_of_one_voice_only(
     storage: Storage, sent: list[int], now: datetime
 ) -> None:
     add_edition(storage, now, channel="tg", number=2)
-    batch = storage.ledger.claim("tg", list_name="", limit=1, paces=(), fence="me", lease=900, now=now)
+    batch = storage.ledger.claim("tg", limit=1, paces=(), fence="me", lease=900, now=now)
     assert isinstance(batch, Batch)
     delivery_id = batch.claimed[0].delivery_id
     storage.ledger.settle("tg", "me", [Settled(delivery_id, 1, now, now, settle(Accepted("r0"), 1, 20, 1))], now)

@@ -15,10 +15,8 @@ from distributor.storage import Storage
 from tests.storage.scene import add_edition, add_readers, states
 
 
-def claim(storage: Storage, now: datetime, *, channel: str = "tg", list_name: str = "", limit: int = 1) -> Batch:
-    batch = storage.ledger.claim(
-        channel, list_name=list_name, limit=limit, paces=(), fence="me", lease=900, now=now
-    )
+def claim(storage: Storage, now: datetime, *, channel: str = "tg", limit: int = 1) -> Batch:
+    batch = storage.ledger.claim(channel, limit=limit, paces=(), fence="me", lease=900, now=now)
     assert isinstance(batch, Batch)
     return batch
 
@@ -48,7 +46,7 @@ def test_a_delivery_goes_queued_claimed_sending_sent_and_the_edition_completes(
 def test_a_claimed_delivery_cannot_be_claimed_again(storage: Storage, now: datetime) -> None:
     add_edition(storage, now)
     claim(storage, now)
-    again = storage.ledger.claim("tg", list_name="", limit=1, paces=(), fence="you", lease=900, now=now)
+    again = storage.ledger.claim("tg", limit=1, paces=(), fence="you", lease=900, now=now)
     assert again == Wait(None)
 
 
@@ -60,9 +58,7 @@ def test_many_claimers_get_each_delivery_once(storage: Storage, now: datetime) -
 
     def work(fence: str) -> None:
         while True:
-            batch = storage.ledger.claim(
-                "letter", list_name="readers", limit=7, paces=(), fence=fence, lease=900, now=now
-            )
+            batch = storage.ledger.claim("letter", limit=7, paces=(), fence=fence, lease=900, now=now)
             if isinstance(batch, Wait):
                 return
             with lock:
@@ -90,14 +86,14 @@ def test_pause_wins_over_a_claim_already_made(storage: Storage, now: datetime) -
     batch = claim(storage, now)
     storage.decisions.pause("tg", "wrong headline", "the editor", now)
     assert storage.ledger.start([batch.claimed[0].delivery_id], "me", now) == []
-    assert storage.ledger.claim("tg", list_name="", limit=1, paces=(), fence="me", lease=900, now=now) == Wait(None)
+    assert storage.ledger.claim("tg", limit=1, paces=(), fence="me", lease=900, now=now) == Wait(None)
 
 
 def test_who_left_the_list_after_the_freeze_is_skipped(storage: Storage, now: datetime) -> None:
     add_readers(storage, now, 3)
     add_edition(storage, now, channel="letter", list_name="readers")
     storage.recipients.suppress(["reader1@example.org"], "readers", "complained", now)
-    batch = claim(storage, now, channel="letter", list_name="readers", limit=10)
+    batch = claim(storage, now, channel="letter", limit=10)
     assert [item.address for item in batch.claimed] == ["reader0@example.org", "reader2@example.org"]
     assert states(storage) == {"claimed": 2, "skipped": 1}
 
@@ -116,13 +112,13 @@ def test_a_sending_delivery_of_a_dead_process_becomes_unknown_and_stays_so(stora
     storage.recovery.recover(Evidence(), ["alive"], now)
     assert states(storage) == {"unknown": 1}
     assert storage.recovery.recover(Evidence(), ["alive"], now) == {"queued": 0, "unknown": 0, "sent": 0}
-    assert storage.ledger.claim("tg", list_name="", limit=1, paces=(), fence="x", lease=900, now=now) == Wait(None)
+    assert storage.ledger.claim("tg", limit=1, paces=(), fence="x", lease=900, now=now) == Wait(None)
 
 
 def test_bulk_recovery_follows_the_send_journal(storage: Storage, now: datetime) -> None:
     add_readers(storage, now, 3)
     add_edition(storage, now, channel="letter", list_name="readers")
-    batch = claim(storage, now, channel="letter", list_name="readers", limit=3)
+    batch = claim(storage, now, channel="letter", limit=3)
     a, b, c = [item.delivery_id for item in batch.claimed]
     evidence = Evidence({a: "sent 250 queued", b: "started"}, frozenset({"me"}))
     assert storage.recovery.recover(evidence, [], now) == {"queued": 1, "unknown": 1, "sent": 1}
@@ -133,7 +129,7 @@ def test_bulk_recovery_follows_the_send_journal(storage: Storage, now: datetime)
 def test_without_a_complete_journal_a_claimed_bulk_delivery_is_unknown(storage: Storage, now: datetime) -> None:
     add_readers(storage, now, 2)
     add_edition(storage, now, channel="letter", list_name="readers")
-    claim(storage, now, channel="letter", list_name="readers", limit=2)
+    claim(storage, now, channel="letter", limit=2)
     assert storage.recovery.recover(Evidence(), [], now)["unknown"] == 2
 
 
@@ -141,7 +137,7 @@ def test_an_expired_claim_of_one_voice_is_queued_and_a_bulk_one_is_unknown(stora
     add_readers(storage, now, 1)
     add_edition(storage, now, channel="letter", list_name="readers", number=1)
     add_edition(storage, now, channel="tg", number=2)
-    claim(storage, now, channel="letter", list_name="readers")
+    claim(storage, now, channel="letter")
     claim(storage, now)
     assert storage.recovery.expire_leases(now + timedelta(minutes=10)) == {"queued": 0, "unknown": 0}
     assert storage.recovery.expire_leases(now + timedelta(minutes=20)) == {"queued": 1, "unknown": 1}
@@ -162,7 +158,7 @@ def test_an_outage_waits_and_a_retry_counts_its_attempt(storage: Storage, now: d
     batch = claim(storage, now)
     what = settle(Outage("connection refused"), 1, 20, batch.claimed[0].delivery_id)
     storage.ledger.settle("tg", "me", [settled(batch, what, now)], now)
-    wait = storage.ledger.claim("tg", list_name="", limit=1, paces=(), fence="me", lease=900, now=now)
+    wait = storage.ledger.claim("tg", limit=1, paces=(), fence="me", lease=900, now=now)
     assert isinstance(wait, Wait)
     assert wait.seconds == pytest.approx(what.wait, abs=0.01)
     later = now + timedelta(seconds=what.wait + 1)
@@ -183,7 +179,7 @@ def test_a_closed_channel_holds_its_delivery_pauses_and_resumes(storage: Storage
 def test_a_gone_reader_is_marked_and_not_in_the_next_audience(storage: Storage, now: datetime) -> None:
     add_readers(storage, now, 2)
     add_edition(storage, now, channel="letter", list_name="readers", number=1)
-    batch = claim(storage, now, channel="letter", list_name="readers", limit=1)
+    batch = claim(storage, now, channel="letter", limit=1)
     what = settle(RecipientGone("no such mailbox"), 1, 20, 1)
     storage.ledger.settle("letter", "me", [settled(batch, what, now)], now)
     add_edition(storage, now, channel="letter", list_name="readers", number=2)
@@ -193,9 +189,7 @@ def test_a_gone_reader_is_marked_and_not_in_the_next_audience(storage: Storage, 
 def test_late_deliveries_are_held_and_released_by_a_person(storage: Storage, now: datetime) -> None:
     edition_id = add_edition(storage, now, lateness=timedelta(minutes=5))
     later = now + timedelta(minutes=6)
-    assert storage.ledger.claim("tg", list_name="", limit=1, paces=(), fence="me", lease=900, now=later) == Wait(
-        None
-    )
+    assert storage.ledger.claim("tg", limit=1, paces=(), fence="me", lease=900, now=later) == Wait(None)
     assert storage.recovery.hold_late(later) == 1
     storage.decisions.release(edition_id, later + timedelta(hours=1), "the editor", later)
     assert claim(storage, later).claimed
@@ -230,7 +224,7 @@ def test_pace_is_shared_and_exact(storage: Storage, now: datetime) -> None:
     pace = (Pace("telegram:chat", 2, 60.0),)
 
     def ask(at: datetime) -> Batch | Wait:
-        return storage.ledger.claim("tg", list_name="", limit=1, paces=pace, fence="me", lease=900, now=at)
+        return storage.ledger.claim("tg", limit=1, paces=pace, fence="me", lease=900, now=at)
 
     assert isinstance(ask(now), Batch)
     assert isinstance(ask(now + timedelta(seconds=10)), Batch)
@@ -241,7 +235,7 @@ def test_pace_is_shared_and_exact(storage: Storage, now: datetime) -> None:
 def test_a_channel_rests_when_the_service_asks_for_it(storage: Storage, now: datetime) -> None:
     add_edition(storage, now)
     storage.ledger.rest_channel("tg", now + timedelta(seconds=30))
-    assert storage.ledger.claim("tg", list_name="", limit=1, paces=(), fence="me", lease=900, now=now) == Wait(
+    assert storage.ledger.claim("tg", limit=1, paces=(), fence="me", lease=900, now=now) == Wait(
         pytest.approx(30.0)
     )
     assert claim(storage, now + timedelta(seconds=31)).claimed
@@ -263,7 +257,7 @@ def test_a_sum_that_disagrees_keeps_the_edition_open_and_is_reported(storage: St
 
     add_readers(storage, now, 2)
     edition_id = add_edition(storage, now, channel="letter", list_name="readers")
-    batch = claim(storage, now, channel="letter", list_name="readers", limit=2)
+    batch = claim(storage, now, channel="letter", limit=2)
     with storage.database.write() as connection:
         connection.execute(delivery.delete().where(delivery.c.id == batch.claimed[1].delivery_id))
     storage.ledger.settle("letter", "me", [settled(batch, Settlement("sent"), now)], now)
@@ -274,7 +268,7 @@ def test_a_sum_that_disagrees_keeps_the_edition_open_and_is_reported(storage: St
 def test_accepted_answers_of_a_batch_are_stored_with_their_receipts(storage: Storage, now: datetime) -> None:
     add_readers(storage, now, 5)
     add_edition(storage, now, channel="letter", list_name="readers")
-    batch = claim(storage, now, channel="letter", list_name="readers", limit=5)
+    batch = claim(storage, now, channel="letter", limit=5)
     items = [settled(batch, settle(Accepted(f"queued as {i}"), 1, 20, 1), now, index=i) for i in range(5)]
     storage.ledger.settle("letter", "me", items, now)
     assert {row.receipt for row in storage.reports.list_deliveries()} == {f"queued as {i}" for i in range(5)}
