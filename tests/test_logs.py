@@ -1,0 +1,54 @@
+"""Log lines say what happened and never a secret."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+
+from distributor.logs import MASK, RedactingFormatter
+
+SECRET = "4242:canary-token-that-must-not-be-seen"
+
+
+def write(as_json: bool, log: object) -> str:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(RedactingFormatter([SECRET, SECRET[5:], "abc"], as_json=as_json))
+    logger = logging.Logger("test")
+    logger.addHandler(handler)
+    log(logger)  # type: ignore[operator]
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_secret_is_masked_in_message_arguments_and_fields(as_json: bool) -> None:
+    text = write(
+        as_json, lambda logger: logger.warning("token %s", SECRET, extra={"url": f"https://x/bot{SECRET}/"})
+    )
+    assert SECRET not in text
+    assert MASK in text
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_secret_is_masked_in_a_traceback(as_json: bool) -> None:
+    def fail(logger: logging.Logger) -> None:
+        try:
+            raise ValueError(f"bad token {SECRET}")
+        except ValueError:
+            logger.exception("it failed")
+
+    text = write(as_json, fail)
+    assert SECRET not in text
+    assert "ValueError" in text
+
+
+def test_a_json_line_is_one_object_with_its_fields() -> None:
+    line = json.loads(write(True, lambda logger: logger.info("sent", extra={"delivery": 7})))
+    assert (line["message"], line["level"], line["delivery"]) == ("sent", "info", 7)
+
+
+def test_texts_too_short_to_be_secrets_are_left_alone() -> None:
+    assert "abc" in write(False, lambda logger: logger.info("abc"))

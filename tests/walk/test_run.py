@@ -1,0 +1,60 @@
+"""The product as a process: started, refused a second time, stopped."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from tests.walk.newsroom import Newsroom
+
+
+def test_it_starts_on_an_empty_folder_and_stops_on_sigterm(tmp_path: Path, database_url: str) -> None:
+    with Newsroom(tmp_path, database_url) as room:
+        room.start(roles="web,clock,worker")
+        room.wait_for("the first poll", lambda: room.site.polls)
+        assert room.stop() == 0
+
+
+def test_a_second_program_on_the_same_database_is_refused_with_a_sentence(
+    tmp_path: Path, database_url: str
+) -> None:
+    with Newsroom(tmp_path, database_url) as room:
+        room.start()
+        room.wait_for("the first poll", lambda: room.site.polls)
+        second = room.command("run", "--roles", "worker")
+        assert second.returncode == 4
+        assert "another distributor" in second.stderr
+        assert room.stop() == 0
+
+
+def test_a_taken_port_is_named_and_nothing_keeps_running(tmp_path: Path, sqlite_database_url: str) -> None:
+    with Newsroom(tmp_path, sqlite_database_url) as room, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        room.config.write_text(room.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        done = room.command("run")
+        assert done.returncode == 3
+        assert f"127.0.0.1:{port}" in done.stderr
+
+
+def test_an_unknown_role_is_named(tmp_path: Path, sqlite_database_url: str) -> None:
+    with Newsroom(tmp_path, sqlite_database_url) as room:
+        done = room.command("run", "--roles", "web,cook")
+        assert done.returncode == 3
+        assert "cook" in done.stderr
+        assert "worker" in done.stderr
+
+
+def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path, sqlite_database_url: str) -> None:
+    import sqlite3
+
+    with Newsroom(tmp_path, sqlite_database_url) as room:
+        assert room.command("db", "upgrade").returncode == 0
+        path = sqlite_database_url.removeprefix("sqlite:///")
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.close()
+        done = room.command("run")
+        assert done.returncode == 4
+        assert "newer than this program" in done.stderr
