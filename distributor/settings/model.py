@@ -158,6 +158,11 @@ class WebSettings(Section):
         default="127.0.0.1:8080",
         description="Address and port to listen on; your web server or proxy stands before it.",
     )
+    console_token: SecretStr | None = Field(
+        default=None,
+        description="Opens the status page and /metrics from other machines, as a bearer token or as a password. "
+        "Default: they answer on this machine only.",
+    )
 
     @property
     def host(self) -> str:

@@ -57,7 +57,7 @@ class XChannel(Channel):
         self.address = settings.name
         self.settings = settings
         self.around = around
-        self.limits = Limits(batch=1, attempts=3, paces=_paces(settings.access_token.get_secret_value()))
+        self.limits = Limits(batch=1, paces=_paces(settings.access_token.get_secret_value()))
         self._opened: tuple[Any, OneTrySession] | None = None
 
     def compose(self, texts: Mapping[str, str], form: str) -> Content:
