@@ -31,7 +31,6 @@ SETTING = re.compile(r"^( *)#(?=\S|  )", re.MULTILINE)
 EXAMPLES = SETTING.sub(r"\1", TEXT)
 ENVIRON = {
     "TELEGRAM_TOKEN": "123456:ABC-DEF",
-    "CONSOLE_TOKEN": "k",
     "X_API_KEY": "k",
     "X_API_SECRET": "k",
     "X_ACCESS_TOKEN": "k",
