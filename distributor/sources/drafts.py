@@ -99,8 +99,13 @@ def _part_body(draft: Draft) -> tuple[str, str]:
     words = plain_text(sanitise(draft.summary, draft.base)) if draft.summary else ""
     if not body and (len(words) > LONGEST_SUMMARY or "<p" in draft.summary or "<img" in draft.summary):
         body = sanitise(draft.summary, draft.base)
-    words = _MORE.sub("…", _FOOTER.sub("", words or plain_text(body)))
-    return body, cut_text(words, LONGEST_SUMMARY)
+    return body, cut_text(_drop_more(_FOOTER.sub("", words or plain_text(body))), LONGEST_SUMMARY)
+
+
+def _drop_more(summary: str) -> str:
+    """Without "[…]" and "Continue reading" at its end; an ellipsis where the sentence was cut."""
+    words = _MORE.sub("", summary)
+    return words if words == summary or words.endswith((".", "!", "?", "…")) or not words else words + "…"
 
 
 def join_names(names: Iterable[str]) -> str:

@@ -25,10 +25,11 @@ from distributor.core.errors import SourceError
 
 #: Seconds for one text; a feed of 10 MB takes about five.
 PATIENCE = 20.0
-_MEMORY = 1024 * 1024 * 1024
+#: Bytes of address space the child may have.
+MEMORY = 1024 * 1024 * 1024
 _IDLE_SECONDS = 300.0
 _SIZES = struct.Struct("!II")
-_START = "import sys; sys.path[:] = {path!r}; from distributor.sources.reader import serve; serve()"
+_START = "import sys; sys.path[:] = {path!r}; from distributor.sources.reader import serve; serve({memory})"
 
 #: What the child can do: a function that takes a dict and bytes and returns JSON data, or raises SourceError.
 TASKS = {
@@ -43,8 +44,9 @@ class Reader:
     The child ends with its parent, also after kill -9, and by itself after five idle minutes.
     """
 
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, patience: float = PATIENCE, memory: int = MEMORY) -> None:
         self._patience = patience
+        self._memory = memory
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -72,11 +74,16 @@ class Reader:
         with self._lock:
             self._stop()
 
+    @property
+    def child_id(self) -> int | None:
+        """The process id of the child, None while there is none."""
+        return self._child.pid if self._child else None
+
     def _ready(self) -> tuple[subprocess.Popen[bytes], bool]:
         if self._child and self._child.poll() is None:
             return self._child, False
         self._stop()
-        command = [sys.executable, "-c", _START.format(path=sys.path)]
+        command = [sys.executable, "-c", _START.format(path=sys.path, memory=self._memory)]
         try:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -123,9 +130,9 @@ def _read_in_time(pipe: IO[bytes], size: int, deadline: float) -> bytes:
     return bytes(data)
 
 
-def serve() -> None:
+def serve(memory: int) -> None:
     """The child's life: read a task, answer it, until the parent is gone or has nothing to read for long."""
-    _limit_memory()
+    _limit_memory(memory)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     # What a library prints must not get between the answers.
     sys.stdout = sys.stderr
@@ -153,11 +160,11 @@ def _answer(task: str, about: dict[str, Any], body: bytes) -> dict[str, Any]:
         return {"error": f"the text could not be read: {type(error).__name__}: {str(error)[:200]}"}
 
 
-def _limit_memory() -> None:
+def _limit_memory(memory: int) -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
 #: The one that sources share.

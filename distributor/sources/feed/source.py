@@ -43,11 +43,11 @@ class Source:
         state = state.for_address(self.settings.url)
         address = self._address(state)
         fetched = self._fetcher.fetch(address, headers=_conditions(state))
+        # Where the configured address answers again, a move that was believed and then failed is forgotten.
+        state = replace(state, url="") if address == self.settings.url else state
         if fetched.status == 304 and (state.etag or state.last_modified):
             return PollResult(self._rest(state, fetched, now), is_unchanged=True)
         _refuse_failure(fetched, now)
-        # The configured address works (again): a move that was believed and then failed is forgotten.
-        state = replace(state, url="") if address == self.settings.url else state
         body_hash = hashlib.blake2b(fetched.body, digest_size=16).hexdigest()
         known, state = state.body_hash, _remember(state, fetched, body_hash)
         if body_hash == known:
