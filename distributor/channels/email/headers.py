@@ -132,13 +132,13 @@ def encode_phrase(name: str) -> bytes:
     return b'"' + name.replace("\\", "\\\\").replace('"', '\\"').encode("ascii") + b'"'
 
 
-def encode_words(text: str) -> bytes:
+def encode_words(text: str, octets_a_word: int = _WORD_OCTETS) -> bytes:
     """RFC 2047 encoded words (UTF-8, base64), one a line, never splitting a character."""
     words: list[bytes] = []
     chunk = b""
     for char in text:
         octets = char.encode("utf-8", "replace")
-        if len(chunk) + len(octets) > _WORD_OCTETS:
+        if len(chunk) + len(octets) > octets_a_word:
             words.append(chunk)
             chunk = b""
         chunk += octets
@@ -151,7 +151,8 @@ def encode_subject(text: str) -> bytes:
     clean = clean_text(text)
     words = clean.split(" ")
     if not clean.isascii() or "=?" in clean or max(map(len, words)) >= _LINE - len("Subject: "):
-        return encode_words(clean)
+        # The first one shares its line with "Subject: ", and lines with encoded words end at 76.
+        return encode_words(clean, _WORD_OCTETS - 6)
     lines, line = [], "Subject:"
     for word in words:
         if len(line) + 1 + len(word) > _LINE:

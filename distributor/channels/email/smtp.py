@@ -30,6 +30,9 @@ class SmtpTransport:
         An error that `wire.start` raises stops the batch and is raised again here.
         """
         batch = _Batch(letter, self._sender, messages, wire)
+        for line in self._lines:
+            # It may have stood idle since the last call, and servers hang up on such.
+            line.is_fresh = False
         first, *more = self._lines[: len(messages)] or self._lines[:1]
         try:
             first.ensure_open()

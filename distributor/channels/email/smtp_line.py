@@ -74,7 +74,8 @@ class Line:
         self._hello = settings.hello or address.rpartition("@")[2]
         self._answer_timeout = settings.answer_timeout or min(settings.timeout * 4, 120.0)
         self._client: smtplib.SMTP | None = None
-        self._is_fresh = False
+        #: Nothing was asked on it yet: when it breaks now, opening it again would not help.
+        self.is_fresh = False
         self._tries = 0
         #: Mails accepted since the connection was last opened.
         self.carried = 0
@@ -87,10 +88,10 @@ class Line:
         """Connect, encrypt and log in unless that is done. Raises Outage or ChannelClosed: nothing was sent."""
         if self._tries >= self._settings.per_connection:
             self.quit()
-        self._is_fresh = self._client is None
         if self._client is None:
             self._client = _open_client(self._settings, self._hello)
             self._tries = self.carried = 0
+            self.is_fresh = True
 
     def ask(self, command: bytes) -> Reply:
         """Send and read one complete reply. Raises LostConnection."""
@@ -140,17 +141,19 @@ class Line:
 
     def _begin(self, mail_from: bytes) -> Reply:
         """MAIL FROM; a kept connection that turns out to be dead is opened again, once."""
+        was_fresh, self.is_fresh = self.is_fresh, False
         self._tries += 1
         try:
             reply = self.ask(mail_from)
         except LostConnection:
-            if self._is_fresh:
+            if was_fresh:
                 raise
             reply = Reply(421, "")
-        if reply.code != 421 or self._is_fresh:
+        if reply.code != 421 or was_fresh:
             return reply
         self.drop()
         self.ensure_open()
+        self.is_fresh = False
         self._tries = 1
         return self.ask(mail_from)
 
