@@ -34,7 +34,10 @@ class PublicSite:
         self.journal = ClickJournal(self.folder)
         links = app.storage.links
         self._map = LinkMap(links.find_target, links.list_targets, time.monotonic)
-        self.last_tick: Callable[[], datetime | None] = lambda: None
+        #: Set when a clock runs in this process; pages ask it how long ago it ticked.
+        self.last_tick: Callable[[], datetime | None] | None = None
+        self.made_at = app.clock()
+        self.is_stopping = False
         self.redirects = Redirects(self._map, self.journal, _now_ms, beyond=self._make_application())
         web = app.settings.web
         self.server = WebServer(
@@ -46,7 +49,7 @@ class PublicSite:
         )
         self._counter = threading.Thread(target=self._count_until_stopped, name="clicks", daemon=True)
         self._stop = threading.Event()
-        self._files = ClickFiles(self.folder)
+        self.files = ClickFiles(self.folder)
         edition_of = lru_cache(maxsize=20_000)(links.find_edition)
         self._rules = Rules(classify, DailySalts(self.folder).get, edition_of)
 
@@ -57,6 +60,7 @@ class PublicSite:
 
     def stop(self) -> None:
         """Finish open requests, then count what they left."""
+        self.is_stopping = True
         self.server.stop()
         self._stop.set()
         if self._counter.ident is not None:
@@ -67,7 +71,7 @@ class PublicSite:
     def count(self) -> None:
         """One round of counting; what cannot be counted now stays in the journal."""
         try:
-            drain(self._files, self._app.storage.links, self._rules)
+            drain(self.files, self._app.storage.links, self._rules)
         except DistributorError as error:
             log.warning("clicks are not counted yet, they are safe in the journal: %s", error)
         except Exception:  # a bug in counting must not end it for ever; the journal keeps the clicks

@@ -1,0 +1,1 @@
+"""Pages for the newsroom's own people."""

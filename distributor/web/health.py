@@ -1,0 +1,65 @@
+"""Whether this process is alive and whether it can work: for supervisors and load balancers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from distributor.web.answers import make_plain
+from distributor.web.console.door import Door
+from distributor.web.parts import WebParts
+
+#: Longer than any tick that still gets somewhere.
+LONGEST_TICK = timedelta(seconds=60)
+LEAST_DISK = 0.05
+#: Checking writes to the database in passing, so one look serves everybody for this long.
+LOOK_AGAIN = timedelta(seconds=2)
+
+
+class HealthPages:
+    """/healthz and /readyz."""
+
+    def __init__(self, parts: WebParts, door: Door) -> None:
+        self._parts = parts
+        self._door = door
+        self._lock = threading.Lock()
+        self._looked: tuple[datetime, dict[str, str]] | None = None
+
+    async def healthz(self, request: Request) -> Response:
+        """The loop that answers redirects is alive. Asks nothing else."""
+        return make_plain("ok")
+
+    def readyz(self, request: Request) -> Response:
+        """200 or 503 with the reasons by name; who may see the console gets them in sentences."""
+        reasons = self.find_reasons()
+        told = reasons if self._door.is_open_to(request) else dict.fromkeys(reasons, "not ready")
+        body = json.dumps({"ready": not reasons, "reasons": told})
+        return Response(body, 503 if reasons else 200, media_type="application/json")
+
+    def find_reasons(self) -> dict[str, str]:
+        """Name -> why this process is not ready."""
+        with self._lock:
+            now = self._parts.clock()
+            if self._looked is None or not self._looked[0] <= now < self._looked[0] + LOOK_AGAIN:
+                self._looked = (now, dict(self._look()))
+            return self._looked[1]
+
+    def _look(self) -> Iterator[tuple[str, str]]:
+        parts = self._parts
+        if parts.is_draining():
+            yield "draining", "the program is stopping"
+        if problem := parts.stores.health.find_problem():
+            yield "database", problem
+        age = parts.tick_age()
+        if age is not None and age > LONGEST_TICK:
+            yield "clock", f"the last tick was {age.total_seconds():.0f} seconds ago"
+        if (free := parts.disk_free()) < LEAST_DISK:
+            yield "disk", f"{free:.1%} of the disk is free; it should be {LEAST_DISK:.0%}"
+        for name, check in parts.checks.items():
+            if problem := check():
+                yield name, problem
