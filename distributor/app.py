@@ -214,8 +214,9 @@ class App:
     def waiting(self) -> dict[str, list[Candidate]]:
         """Schedule -> live posts it has not told yet."""
         now = self.clock()
-        known = self.storage.editions.start_schedules([one.name for one in self.plans], now)
-        return {one.name: load_candidates(one, self.storage.posts, known[one.name][0], now) for one in self.plans}
+        known = self.storage.editions.load_schedules()
+        posts = self.storage.posts
+        return {one.name: load_candidates(one, posts, known.get(one.name, (now, now)), now) for one in self.plans}
 
     def housekeep(self) -> None:
         """Leases, lateness: small and safe to repeat."""

@@ -12,6 +12,14 @@ from distributor.core.planning import EditionPlan, OccurrenceNote
 from distributor.core.post import Post
 from distributor.core.schedule import Occurrence, Rule, occurrences
 
+#: How far before the last planning an immediate schedule looks for new and changed posts: a poll that was under way
+#: meanwhile, and a post that had to wait for its own hour (at most a day).
+LOOK_BACK = timedelta(hours=26)
+#: A post that no due time took for two months is no news any more.
+COLLECTED = timedelta(days=62)
+#: How often an immediate schedule writes down how far it has come.
+NOTE_EVERY = timedelta(hours=1)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -174,13 +182,23 @@ class StoredPost(Protocol):
     @property
     def ripe_at(self) -> datetime: ...
     @property
+    def changed_at(self) -> datetime: ...
+    @property
     def sources(self) -> tuple[str, ...]: ...
 
 
 class PostStore(Protocol):
     """What planning asks of the posts."""
 
-    def list_candidates(self, schedule: str, since: datetime, now: datetime) -> Sequence[StoredPost]: ...
+    def list_candidates(
+        self,
+        schedule: str,
+        *,
+        started_at: datetime,
+        changed_since: datetime,
+        after_id: int,
+        now: datetime,
+    ) -> Sequence[StoredPost]: ...
 
 
 class EditionStore(Protocol):
@@ -205,22 +223,35 @@ def _plan_one(
     state: tuple[datetime, datetime],
     now: datetime,
 ) -> int:
-    started_at, planned_until = state
+    _, planned_until = state
     if not schedule.rule.is_immediate and next(_due(schedule, planned_until, now), None) is None:
         return 0
-    planned = plan(schedule, load_candidates(schedule, posts, started_at, now), planned_until, now)
+    planned = plan(schedule, load_candidates(schedule, posts, state, now), planned_until, now)
     written = sum(editions.add_edition(one, now) is not None for one in planned.editions)
-    if planned.notes or not schedule.rule.is_immediate:
+    if planned.notes or not schedule.rule.is_immediate or now - planned_until > NOTE_EVERY:
         editions.note_planned(schedule.name, planned.until, planned.notes, now)
     return written
 
 
-def load_candidates(schedule: Plan, posts: PostStore, since: datetime, now: datetime) -> list[Candidate]:
-    """The posts a schedule has not told, each once, under whichever of its sources the filter likes."""
-    found = []
-    for row in posts.list_candidates(schedule.name, since, now):
-        versions = [row.post, *(replace(row.post, source=name) for name in row.sources if name != row.post.source)]
-        post = next((version for version in versions if schedule.matches(version)), None)
-        if post is not None:
-            found.append(Candidate(row.id, post, row.ripe_at))
+def load_candidates(
+    schedule: Plan, posts: PostStore, state: tuple[datetime, datetime], now: datetime
+) -> list[Candidate]:
+    """The posts a schedule has not told, each once, under whichever of its sources the filter likes.
+
+    Looks at what changed lately, so that a story which no filter likes is not read again at every tick for years.
+    """
+    started_at, planned_until = state
+    look_back = LOOK_BACK if schedule.rule.is_immediate else now - planned_until + COLLECTED
+    found, since, last = [], planned_until - look_back, 0
+    while rows := posts.list_candidates(
+        schedule.name, started_at=started_at, changed_since=since, after_id=last, now=now
+    ):
+        found += [one for row in rows if (one := _fit(schedule, row))]
+        since, last = rows[-1].changed_at, rows[-1].id
     return found
+
+
+def _fit(schedule: Plan, row: StoredPost) -> Candidate | None:
+    versions = [row.post, *(replace(row.post, source=name) for name in row.sources if name != row.post.source)]
+    post = next((version for version in versions if schedule.matches(version)), None)
+    return None if post is None else Candidate(row.id, post, row.ripe_at)

@@ -88,7 +88,8 @@ def _apply_known(connection: Connection, verdict: Verdict, post_id: int, filled:
     if verdict.kind == "changed" and verdict.reason:
         values |= {"status": "held", "reason": verdict.reason}
     if verdict.kind == "released":
-        values |= {"status": "live", "reason": "", "ripe_at": verdict.not_before or now, "first_seen_at": now}
+        ripe_at = verdict.not_before or now
+        values |= {"status": "live", "reason": "", "ripe_at": ripe_at, "first_seen_at": now, "changed_at": now}
     if verdict.not_before is not None:
         values["not_before"] = verdict.not_before
     if values:

@@ -32,11 +32,15 @@ class Editions:
 
     # -- schedules -------------------------------------------------------------------------------------------
 
+    def load_schedules(self) -> dict[str, tuple[datetime, datetime]]:
+        """Name -> (started_at, planned_until) of every schedule that was ever planned."""
+        with self._database.read() as connection:
+            return _schedule_rows(connection)
+
     def start_schedules(self, names: Iterable[str], now: datetime) -> dict[str, tuple[datetime, datetime]]:
         """Remember schedules seen for the first time; returns name -> (started_at, planned_until) for all."""
         wanted = set(names)
-        with self._database.read() as connection:
-            known = _schedule_rows(connection)
+        known = self.load_schedules()
         if wanted <= known.keys():
             return known
         with self._database.write() as connection:
@@ -68,6 +72,7 @@ class Editions:
                 return None
             taken = _claim_posts(connection, plan, int(found))
             if plan.post_ids and not taken:
+                connection.execute(edition_post.delete().where(edition_post.c.edition_id == found))
                 connection.execute(edition.delete().where(edition.c.id == found))
                 return None
             if plan.note is not None:
@@ -188,6 +193,7 @@ class Editions:
 
 
 def _claim_posts(connection: Connection, plan: EditionPlan, edition_id: int) -> int:
+    """How many of the plan's own stories nobody else has told on this schedule."""
     taken = 0
     roles = [(post_id, "item") for post_id in plan.post_ids] + [(p, "overflow") for p in plan.overflow_ids]
     for position, (post_id, role) in enumerate(roles):
@@ -199,7 +205,8 @@ def _claim_posts(connection: Connection, plan: EditionPlan, edition_id: int) -> 
             "role": role,
         }
         statement = insert_new(connection, edition_post).values(row).returning(edition_post.c.post_id)
-        taken += connection.execute(statement).scalar() is not None
+        is_free = connection.execute(statement).scalar() is not None
+        taken += is_free and role == "item"
     return taken
 
 

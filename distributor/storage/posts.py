@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -63,14 +63,13 @@ class Posts:
         """What is usual for a source, for the blast brake."""
         with self._database.read() as connection:
             row = connection.execute(select(source).where(source.c.name == name)).one_or_none()
-            newest, count = connection.execute(
-                select(func.max(post.c.published_at), func.count()).where(post.c.source == name)
-            ).one()
+            newest = connection.execute(select(func.max(post.c.published_at)).where(post.c.source == name)).scalar()
+            key = connection.execute(select(post_key.c.key).where(post_key.c.source == name).limit(1)).scalar()
         arrivals = [n for n in json.loads(row.arrivals) if n] if row else []
         state = json.loads(row.state) if row else {}
         first = state.get("first_polled_at") if isinstance(state, dict) else None
         return SourceStats(
-            is_first_poll=not count,
+            is_first_poll=key is None,
             first_polled_at=datetime.fromisoformat(first) if first else None,
             median_new_per_poll=float(median(arrivals)) if arrivals else 0.0,
             newest_published_at=newest,
@@ -155,19 +154,35 @@ class Posts:
 
     # -- posts -----------------------------------------------------------------------------------------------
 
-    def list_candidates(self, schedule: str, since: datetime, now: datetime, limit: int = 3000) -> list[PostRow]:
-        """Live posts first seen after `since` that this schedule has not told, oldest first."""
-        told = select(edition_post.c.post_id).where(edition_post.c.schedule == schedule)
+    def list_candidates(
+        self,
+        schedule: str,
+        *,
+        started_at: datetime,
+        changed_since: datetime,
+        after_id: int,
+        now: datetime,
+        limit: int = 1000,
+    ) -> list[PostRow]:
+        """Live posts first seen after `started_at` that this schedule has not told, in the order they changed.
+
+        A page of those that changed after `changed_since`, or at that moment with an id greater than `after_id`.
+        """
+        told = select(edition_post.c.post_id).where(
+            edition_post.c.schedule == schedule, edition_post.c.post_id == post.c.id
+        )
         with self._database.read() as connection:
             rows = connection.execute(
                 select(post)
                 .where(
+                    post.c.changed_at >= changed_since,
+                    or_(post.c.changed_at > changed_since, post.c.id > after_id),
                     post.c.status == "live",
-                    post.c.first_seen_at >= since,
+                    post.c.first_seen_at >= started_at,
                     or_(post.c.not_before.is_(None), post.c.not_before <= now),
-                    post.c.id.not_in(told),
+                    ~told.exists(),
                 )
-                .order_by(post.c.ripe_at, post.c.id)
+                .order_by(post.c.changed_at, post.c.id)
                 .limit(limit)
             ).all()
             return _with_sources(connection, rows)
@@ -187,7 +202,7 @@ class Posts:
             return _with_sources(connection, connection.execute(query).all())
 
     def list_section(self, section: str, before: datetime, leave_out: Sequence[int], limit: int) -> list[PostRow]:
-        """Recent stories of a section for "more from this section", newest first; history counts too."""
+        """Stories of a section from the last 30 days for "more from this section", newest first; history too."""
         with self._database.read() as connection:
             rows = connection.execute(
                 select(post)
@@ -195,6 +210,7 @@ class Posts:
                     post.c.status.in_(("live", "baseline")),
                     post.c.id.not_in(list(leave_out)),
                     post.c.ripe_at <= before,
+                    post.c.ripe_at > before - timedelta(days=30),
                 )
                 .order_by(post.c.ripe_at.desc(), post.c.id.desc())
                 .limit(100)
@@ -208,7 +224,7 @@ class Posts:
             rows = connection.execute(
                 update(post)
                 .where(post.c.id.in_(list(ids)), post.c.status == "held")
-                .values(status="live", reason="", not_before=None, ripe_at=now, first_seen_at=now)
+                .values(status="live", reason="", not_before=None, ripe_at=now, first_seen_at=now, changed_at=now)
                 .returning(post.c.id)
             ).all()
             add_notice(connection, "audit", "posts released", f"{by} released {len(rows)} held posts", now)

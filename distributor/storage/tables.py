@@ -89,6 +89,8 @@ post = Table(
     Column("changed_at", Instant, nullable=False),
     Column("published_at", Instant),
     Index("ix_post_status_ripe_at", "status", "ripe_at"),
+    Index("ix_post_changed_at", "changed_at"),
+    Index("ix_post_source_published_at", "source", "published_at"),
 )
 
 post_key = Table(

@@ -111,6 +111,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_post")),
     )
     op.create_index("ix_post_status_ripe_at", "post", ["status", "ripe_at"], unique=False)
+    op.create_index("ix_post_changed_at", "post", ["changed_at"], unique=False)
+    op.create_index("ix_post_source_published_at", "post", ["source", "published_at"], unique=False)
     op.create_table(
         "schedule",
         sa.Column("name", sa.Text(), nullable=False),
