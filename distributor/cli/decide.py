@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, fail, opened, show, tell
+
+if TYPE_CHECKING:
+    from distributor.app import App
 
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many rows.")]
 Ids = Annotated[list[int], typer.Argument(help="Their numbers.")]
@@ -159,15 +162,18 @@ def drop_edition(
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "dropped by hand",
     config: Config = DEFAULT_CONFIG,
 ) -> None:
-    """Give up editions that are planned, parked or held; their stories do not come again on that schedule.
+    """Give up editions, or what of them has not gone out; their stories do not come again on that schedule.
 
     Example: distributor editions drop 12 --reason "wrong picture"
     """
+    given_up = 0
     with opened(config) as app:
         done = [number for number in ids if app.storage.editions.drop(number, f"{who()}: {reason}", app.clock())]
-    if not done:
-        raise fail("none of these editions can be dropped any more; see: distributor editions")
-    tell(f"dropped: {len(done)}")
+        for number in ids:
+            given_up += app.storage.decisions.give_up(number, reason, who(), app.clock())
+    if not done and not given_up:
+        raise fail("nothing of these editions waits any more; see: distributor editions")
+    tell(f"dropped: {len(done)} editions, {given_up} deliveries of others")
 
 
 @command
@@ -198,13 +204,14 @@ def list_deliveries(
 
 @command
 def resolve(
-    number: Annotated[int, typer.Argument(help="The delivery's number.")],
+    ids: Annotated[list[int] | None, typer.Argument(help="Their numbers.")] = None,
+    edition: Annotated[int | None, typer.Option(help="All unknown ones of this edition.")] = None,
     sent: Annotated[bool, typer.Option("--sent", help="It is there: count it as sent.")] = False,
     resend: Annotated[bool, typer.Option("--resend", help="It is not there: send the same bytes again.")] = False,
     leave: Annotated[bool, typer.Option("--leave", help="Cannot be told: leave it, do not send.")] = False,
     config: Config = DEFAULT_CONFIG,
 ) -> None:
-    """Settle a delivery that may or may not have gone out. Look at the channel first.
+    """Settle deliveries that may or may not have gone out. Look at the channel first.
 
     Example: distributor deliveries resolve 17 --sent
     """
@@ -213,9 +220,18 @@ def resolve(
         tell("choose one of --sent, --resend and --leave")
         raise typer.Exit(2)
     with opened(config) as app:
-        if not app.storage.decisions.resolve(number, chosen[0], who(), app.clock()):
-            raise fail(f"delivery {number} is not unknown; see: distributor deliveries --state unknown")
-    tell(f"delivery {number}: {chosen[0]}")
+        wanted = ids or _list_unknown(app, edition)
+        done = [n for n in wanted if app.storage.decisions.resolve(n, chosen[0], who(), app.clock())]
+    if not done:
+        raise fail("none of these deliveries is unknown; see: distributor deliveries --state unknown")
+    tell(f"{chosen[0]}: {len(done)}")
+
+
+def _list_unknown(app: App, edition: int | None) -> list[int]:
+    if edition is None:
+        return []
+    rows = app.storage.reports.list_deliveries(state="unknown", edition_id=edition, limit=1_000_000)
+    return sorted(row.id for row in rows)
 
 
 @command

@@ -13,7 +13,7 @@ from distributor.storage.tables import channel, delivery, edition
 
 
 class Decisions:
-    """Release, resolve, pause, resume."""
+    """Release, give up, resolve, pause, resume."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,6 +31,21 @@ class Decisions:
                 return 0
             connection.execute(update(edition).where(edition.c.id == edition_id).values(late_after=late_after))
             add_notice(connection, "audit", "release", f"{by} released {len(rows)} of edition {edition_id}", now)
+            return len(rows)
+
+    def give_up(self, edition_id: int, reason: str, by: str, now: datetime) -> int:
+        """held and queued -> skipped for a whole edition; what is on the wire finishes. Returns how many."""
+        with self._database.write() as connection:
+            rows = connection.execute(
+                update(delivery)
+                .where(delivery.c.edition_id == edition_id, delivery.c.state.in_(("held", "queued")))
+                .values(state="skipped", reason=reason[:500], not_before=None, changed_at=now, decided_by=by)
+                .returning(delivery.c.id)
+            ).all()
+            if rows:
+                text = f"{by} gave up {len(rows)} deliveries of edition {edition_id}: {reason}"
+                add_notice(connection, "audit", "drop", text, now)
+                complete_editions(connection, now, edition_id)
             return len(rows)
 
     def resolve(self, delivery_id: int, decision: str, by: str, now: datetime) -> bool:
