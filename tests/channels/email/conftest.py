@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from email_support import SITE, RecordingWire
+from email_support import SITE, MakeChannel, RecordingWire
 
 from distributor.channels import Surroundings
 from distributor.channels.email.channel import EmailChannel, open_channel
 from distributor.channels.email.sandbox_sendgrid import SendgridSandbox
 from distributor.channels.email.sandbox_smtp import SmtpSandbox
 from distributor.channels.email.settings import Settings
-
-MakeChannel = Callable[..., EmailChannel]
 
 
 @pytest.fixture

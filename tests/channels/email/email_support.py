@@ -11,6 +11,7 @@ from email.header import decode_header, make_header
 from email.utils import parseaddr
 from pathlib import Path
 
+from distributor.channels.email.channel import EmailChannel
 from distributor.core.contracts import Site
 from distributor.core.message import Content, Edition, Message, Outcome, Recipient, make_slot
 
@@ -18,6 +19,10 @@ SITE = Site("The Daily Example", "https://go.example.org")
 DATE = "Mon, 23 Nov 2026 07:30:00 +0000"
 TOKEN = "0123456789abcdef"
 NAME, ADDRESS, LINK = (make_slot(name) for name in ("name", "address", "unsubscribe_url"))
+
+
+#: What the fixture `make_channel` is: a sandbox and changes of its settings -> an open channel.
+MakeChannel = Callable[..., EmailChannel]
 
 
 @dataclass

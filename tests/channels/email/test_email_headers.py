@@ -22,6 +22,7 @@ from distributor.channels.email.headers import (
     split_mailbox,
     to_ascii_domain,
 )
+from distributor.core.text_clean import clean_text
 
 HOSTILE = [
     "a@x>, <evil@y",
@@ -133,13 +134,7 @@ def test_a_subject_reads_the_same_after_folding(subject: str) -> None:
     value = encode_subject(subject)
     assert all(len(line) <= 78 for line in (b"Subject: " + value).split(b"\r\n"))
     header = str(parse_header("Subject", value)["Subject"])
-    assert header == " ".join(clean_subject(subject).split())
-
-
-def clean_subject(subject: str) -> str:
-    from distributor.core.text_clean import clean_text
-
-    return clean_text(subject)
+    assert header == " ".join(clean_text(subject).split())
 
 
 def test_a_mailbox_is_split_with_and_without_a_name() -> None:

@@ -75,7 +75,7 @@ def test_policy_is_never_taken_for_a_bad_address() -> None:
         for code in (450, 550, 553, 554):
             for detail in range(40):
                 words = f"{code // 100}.7.{detail} user unknown, no such mailbox"
-                assert not isinstance(explain_refusal(Reply(code, words), stage), RecipientGone)  # type: ignore[arg-type]
+                assert not isinstance(explain_refusal(Reply(code, words), stage), RecipientGone)
 
 
 def test_gmails_quota_means_ten_minutes_for_everybody() -> None:

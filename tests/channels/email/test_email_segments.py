@@ -16,6 +16,7 @@ from distributor.channels.email.readers import Reader, read_recipients
 from distributor.channels.email.segments import Letterhead, compile_letter, encode_text, fill_slots
 from distributor.core.errors import MessageRefused, RecipientGone, Unsupported
 from distributor.core.message import SLOT_END, SLOT_START, Edition, Message, make_slot
+from distributor.core.text_clean import clean_text
 
 HEAD = Letterhead(b"The Daily <news@example.org>", "example.org", b"desk@example.org", b"<readers.example.org>")
 ORACLE = policy.SMTP.clone(max_line_length=998)
@@ -132,8 +133,6 @@ def test_a_subject_may_hold_a_name(subject: str, name: str) -> None:
     ours = parse(build(edition, message))
     assert len(ours.get_all("Subject", [])) == 1
     assert len(ours.get_all("To", [])) == 1
-    from distributor.core.text_clean import clean_text
-
     assert str(ours["Subject"]) == " ".join(clean_text(f"{subject} {read(message).name} {subject}").split())
 
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import MakeChannel
-from email_support import RecordingWire, make_edition, make_message, make_messages, one_conversation
+from email_support import MakeChannel, RecordingWire, make_edition, make_message, make_messages, one_conversation
 
 from distributor.channels.email.sandbox_smtp import SmtpSandbox
 from distributor.core.errors import Busy, ChannelClosed, MessageRefused, Outage, RecipientGone, Unknown

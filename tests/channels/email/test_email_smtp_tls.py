@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeChannel
-from email_support import RecordingWire, make_certificate, make_messages
+from email_support import MakeChannel, RecordingWire, make_certificate, make_messages
 
 from distributor.channels.email.sandbox_smtp import SmtpSandbox
 from distributor.core.errors import ChannelClosed, Outage
