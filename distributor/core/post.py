@@ -22,14 +22,6 @@ _DATES = ("published_at", "updated_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """A value and where it was found: feed, wordpress, json-ld, og, meta, html or trafilatura."""
-
-    value: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class Image:
     """A lead image. Width and height in pixels where the source says them."""
 
@@ -46,7 +38,8 @@ class Post:
     All texts except `body_html` are plain text of one line without control characters; `body_html` is
     sanitised. `url` is the link the source gave, `canonical_url` the address that the page gives itself, `guid`
     the source's own id ("" where there is none). Dates are aware UTC, None when the source gave none that can be
-    true. `provenance` names where each field comes from; its `article` tells how reading the page went.
+    true. `provenance` names where each field comes from (feed, wordpress, json-ld, og, meta, html, trafilatura);
+    its `article` tells how reading the page went.
     """
 
     source: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +12,8 @@ ENTRY_POINTS = "distributor.sources"
 
 def kinds() -> tuple[str, ...]:
     """Every kind of source: the folders here, then packages that registered under `distributor.sources`."""
+    from importlib.metadata import entry_points
+
     here = Path(__file__).parent
     ours = {path.parent.name for path in here.glob("*/source.py")}
     return (*sorted(ours), *sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - ours))
@@ -22,6 +23,8 @@ def load(kind: str, part: str = "source") -> ModuleType:
     """The module `source` or `settings` of a kind, imported on demand; LookupError names the kinds there are."""
     if kind.isidentifier() and (Path(__file__).parent / kind / "source.py").is_file():
         return importlib.import_module(f"{__name__}.{kind}.{part}")
+    from importlib.metadata import entry_points
+
     for point in entry_points(group=ENTRY_POINTS, name=kind):
         return importlib.import_module(f"{point.value}.{part}")
     raise LookupError(f"there is no source kind {kind!r}; known: {', '.join(kinds())}")

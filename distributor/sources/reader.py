@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import logging
 import os
 import select
 import struct
@@ -134,8 +135,9 @@ def serve(memory: int) -> None:
     """The child's life: read a task, answer it, until the parent is gone or has nothing to read for long."""
     _limit_memory(memory)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    # What a library prints must not get between the answers.
+    # What a library prints must not get between the answers, what it thinks of a page is nobody's business.
     sys.stdout = sys.stderr
+    logging.disable()
     while select.select([source], [], [], _IDLE_SECONDS)[0]:
         sizes = source.read(_SIZES.size)
         if len(sizes) < _SIZES.size:

@@ -95,16 +95,18 @@ def connect(
 ) -> Connection:
     """Connect to the first of these addresses that answers; the certificate is checked against the host name."""
     problem: OSError | None = None
-    for address in addresses:
+    for index, address in enumerate(addresses):
         left = deadline - time.monotonic()
         if left <= 0:
             break
         try:
-            sock = socket.create_connection((address, port), timeout=left)
+            # A dead IPv6 route must leave time for the addresses after it.
+            sock = socket.create_connection((address, port), timeout=left / (len(addresses) - index))
         except OSError as error:
             problem = error
             continue
         try:
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return Connection(host, tls.wrap_socket(sock, server_hostname=host) if tls else sock)
         except (OSError, ValueError) as error:
