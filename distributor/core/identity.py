@@ -30,13 +30,15 @@ class Known:
     """A stored post as judging needs it.
 
     `content_hash` is the `Verdict.content_hash` stored last, never a hash of an enriched post. `held` is the
-    `Verdict.reason` it is held for, "" when it is free.
+    `Verdict.reason` it is held for, "" when it is free. `is_elsewhere` when another source brought the story
+    first: that one words it, and what this source says differently is no change.
     """
 
     post_id: int
     content_hash: str
     held: str = ""
     published_at: datetime | None = None
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,10 +214,10 @@ def _keys_to_store(entry: _Entry, known: Mapping[str, Known]) -> tuple[str, ...]
 
 
 def _judge_known(verdict: Verdict, stored: Known, now: datetime) -> Verdict:
-    is_changed = verdict.content_hash != stored.content_hash
+    is_changed = verdict.content_hash != stored.content_hash and not stored.is_elsewhere
     verdict = replace(verdict, post_id=stored.post_id, is_changed=is_changed)
     held = _hold(verdict.post, now)
-    if stored.held in ("words", "future") and not held[0]:
+    if stored.held in ("words", "future") and not held[0] and not stored.is_elsewhere:
         return replace(verdict, kind="released", note="what it was held for is gone")
     if is_changed:
         reason, note = held if held[0] == "words" else ("", "")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from distributor.core.identity import Verdict
 from distributor.core.post import Post, post_to_json
@@ -18,50 +19,82 @@ from distributor.storage.tables import post, post_key, revision, source
 _ARRIVALS_KEPT = 30
 
 
-def apply_verdict(
-    connection: Connection, name: str, verdict: Verdict, filled: Post, last_ok_at: datetime | None, now: datetime
-) -> str:
-    if verdict.post_id is not None:
-        _add_keys(connection, name, verdict.keys, verdict.post_id)
-        owner = connection.execute(select(post.c.source).where(post.c.id == verdict.post_id)).scalar()
-        if owner != name:
-            return "elsewhere"  # the source that brought a story first words it; two would overwrite each other
-        return _apply_known(connection, verdict, verdict.post_id, filled, now)
-    if verdict.kind == "same":
-        return "same"
-    twin = _find_elsewhere(connection, name, verdict.keys)
-    if twin is not None:
-        _add_keys(connection, name, verdict.keys, twin)
-        return "elsewhere"
-    _insert_post(connection, name, verdict, filled, last_ok_at, now)
-    return verdict.kind
+def store_verdicts(
+    connection: Connection,
+    name: str,
+    found: Sequence[tuple[Verdict, Post]],
+    last_ok_at: datetime | None,
+    now: datetime,
+) -> Counter[str]:
+    """Write down what a poll found, each with its filled-in post, in this order; returns how many of each kind.
+
+    The kind "elsewhere" is a story that another source brought first: it becomes one more name of that post.
+    """
+    kinds: Counter[str] = Counter()
+    fresh = []
+    for verdict, filled in found:
+        if verdict.post_id is not None:
+            _add_keys(connection, _key_rows(name, verdict.keys, verdict.post_id))
+            _apply_known(connection, verdict, verdict.post_id, filled, now)
+        elif verdict.kind != "same":
+            fresh.append((verdict, filled))
+            continue
+        kinds[verdict.kind] += 1
+    kinds.update(_store_fresh(connection, name, fresh, last_ok_at, now))
+    return kinds
 
 
-def _insert_post(
-    connection: Connection, name: str, verdict: Verdict, filled: Post, last_ok_at: datetime | None, now: datetime
-) -> None:
-    status = {"new": "live", "held": "held", "baseline": "baseline", "old": "baseline"}.get(verdict.kind, "held")
-    content = post_to_json(filled)
-    post_id = connection.execute(
-        insert(post)
-        .values(
-            source=name,
-            status=status,
-            reason=verdict.reason,
-            not_before=verdict.not_before,
-            headline=filled.headline,
-            content=content,
-            content_hash=verdict.content_hash,
-            revision=1,
-            first_seen_at=now,
-            ripe_at=verdict.not_before or _ripe_at(filled.published_at, last_ok_at, now),
-            changed_at=now,
-            published_at=filled.published_at,
-        )
-        .returning(post.c.id)
-    ).scalar_one()
-    _add_keys(connection, name, verdict.keys, post_id)
-    _add_revision(connection, post_id, 1, content, verdict.content_hash, now)
+def _store_fresh(
+    connection: Connection,
+    name: str,
+    fresh: Sequence[tuple[Verdict, Post]],
+    last_ok_at: datetime | None,
+    now: datetime,
+) -> Iterator[str]:
+    """The kind of each. A few statements for all of them: a burst of thousands must not keep the sends waiting."""
+    twins = _find_elsewhere(connection, name, [key for verdict, _ in fresh for key in verdict.keys])
+    keys, own = [], []
+    for verdict, filled in fresh:
+        twin = min((twins[key] for key in verdict.keys if key in twins), default=None)
+        if twin is None:
+            own.append((verdict, filled, _post_row(name, verdict, filled, last_ok_at, now)))
+        else:
+            keys += _key_rows(name, verdict.keys, twin)
+        yield verdict.kind if twin is None else "elsewhere"
+    revisions = []
+    for (verdict, _, row), post_id in zip(own, _insert_posts(connection, [row for _, _, row in own]), strict=True):
+        keys += _key_rows(name, verdict.keys, post_id)
+        revisions.append(_revision_row(post_id, 1, row["content"], verdict.content_hash, now))
+    _add_keys(connection, keys)
+    if revisions:
+        connection.execute(insert(revision), revisions)
+
+
+def _post_row(
+    name: str, verdict: Verdict, filled: Post, last_ok_at: datetime | None, now: datetime
+) -> dict[str, Any]:
+    return {
+        "source": name,
+        "status": {"new": "live", "held": "held", "baseline": "baseline", "old": "baseline"}[verdict.kind],
+        "reason": verdict.reason,
+        "not_before": verdict.not_before,
+        "headline": filled.headline,
+        "content": post_to_json(filled),
+        "content_hash": verdict.content_hash,
+        "revision": 1,
+        "first_seen_at": now,
+        "ripe_at": verdict.not_before or _ripe_at(filled.published_at, last_ok_at, now),
+        "changed_at": now,
+        "published_at": filled.published_at,
+    }
+
+
+def _insert_posts(connection: Connection, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
+    """Their ids, in the same order and ascending."""
+    if not rows:
+        return ()
+    statement = insert(post).returning(post.c.id, sort_by_parameter_order=True)
+    return connection.execute(statement, rows).scalars().all()
 
 
 def _ripe_at(published_at: datetime | None, last_ok_at: datetime | None, now: datetime) -> datetime:
@@ -71,22 +104,10 @@ def _ripe_at(published_at: datetime | None, last_ok_at: datetime | None, now: da
     return min(max(published_at, last_ok_at), now)
 
 
-def _apply_known(connection: Connection, verdict: Verdict, post_id: int, filled: Post, now: datetime) -> str:
-    values: dict[str, Any] = {}
+def _apply_known(connection: Connection, verdict: Verdict, post_id: int, filled: Post, now: datetime) -> None:
     if verdict.kind == "changed" or (verdict.kind == "released" and verdict.is_changed):
-        number = connection.execute(select(post.c.revision).where(post.c.id == post_id)).scalar_one() + 1
-        content = post_to_json(filled)
-        _add_revision(connection, post_id, number, content, verdict.content_hash, now)
-        values = {
-            "content": content,
-            "content_hash": verdict.content_hash,
-            "headline": filled.headline,
-            "revision": number,
-            "changed_at": now,
-            "published_at": filled.published_at,
-        }
-    if verdict.kind == "changed" and verdict.reason:
-        values |= {"status": "held", "reason": verdict.reason}
+        _revise(connection, verdict, post_id, filled, now)
+    values: dict[str, Any] = {}
     if verdict.kind == "released":
         ripe_at = verdict.not_before or now
         values |= {"status": "live", "reason": "", "ripe_at": ripe_at, "first_seen_at": now, "changed_at": now}
@@ -94,27 +115,53 @@ def _apply_known(connection: Connection, verdict: Verdict, post_id: int, filled:
         values["not_before"] = verdict.not_before
     if values:
         connection.execute(update(post).where(post.c.id == post_id).values(values))
-    return verdict.kind
 
 
-def _add_revision(
-    connection: Connection, post_id: int, number: int, content: str, content_hash: str, now: datetime
-) -> None:
-    row = {"post_id": post_id, "number": number, "seen_at": now, "content": content, "content_hash": content_hash}
-    connection.execute(insert(revision).values(row))
+def _revise(connection: Connection, verdict: Verdict, post_id: int, filled: Post, now: datetime) -> None:
+    """The next revision. One with a reason holds a live story; history and what was dropped stay what they are."""
+    row = connection.execute(select(post.c.revision, post.c.status).where(post.c.id == post_id)).one()
+    content, number = post_to_json(filled), row.revision + 1
+    connection.execute(insert(revision).values(_revision_row(post_id, number, content, verdict.content_hash, now)))
+    is_held = row.status == "live" and bool(verdict.reason)
+    held = {"status": "held", "reason": verdict.reason} if is_held else {}
+    connection.execute(
+        update(post)
+        .where(post.c.id == post_id)
+        .values(
+            content=content,
+            content_hash=verdict.content_hash,
+            headline=filled.headline,
+            revision=number,
+            changed_at=now,
+            published_at=filled.published_at,
+            **held,
+        )
+    )
 
 
-def _find_elsewhere(connection: Connection, name: str, keys: Sequence[str]) -> int | None:
-    links = [key for key in keys if key.startswith("link:")]
-    if not links:
-        return None
-    query = select(post_key.c.post_id).where(post_key.c.key.in_(links), post_key.c.source != name)
-    found = connection.execute(query.order_by(post_key.c.post_id).limit(1)).scalar()
-    return None if found is None else int(found)
+def _revision_row(post_id: int, number: int, content: str, content_hash: str, now: datetime) -> dict[str, Any]:
+    return {"post_id": post_id, "number": number, "seen_at": now, "content": content, "content_hash": content_hash}
 
 
-def _add_keys(connection: Connection, name: str, keys: Sequence[str], post_id: int) -> None:
-    rows = [{"source": name, "key": key, "post_id": post_id} for key in dict.fromkeys(keys)]
+def _find_elsewhere(connection: Connection, name: str, keys: Sequence[str]) -> dict[str, int]:
+    """Link key -> the oldest post of another source that has it."""
+    links = sorted({key for key in keys if key.startswith("link:")})
+    found: dict[str, int] = {}
+    for start in range(0, len(links), 500):
+        rows = connection.execute(
+            select(post_key.c.key, func.min(post_key.c.post_id))
+            .where(post_key.c.key.in_(links[start : start + 500]), post_key.c.source != name)
+            .group_by(post_key.c.key)
+        )
+        found.update({row[0]: int(row[1]) for row in rows})
+    return found
+
+
+def _key_rows(name: str, keys: Sequence[str], post_id: int) -> list[dict[str, Any]]:
+    return [{"source": name, "key": key, "post_id": post_id} for key in dict.fromkeys(keys)]
+
+
+def _add_keys(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     if rows:
         connection.execute(insert_new(connection, post_key), rows)
 

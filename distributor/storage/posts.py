@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from distributor.core.identity import Known, SourceStats, Verdict
 from distributor.core.post import Post, post_from_json
 from distributor.core.reporting import SourceRow
-from distributor.storage.arrivals import apply_verdict, note_ok, tell_held, touch_source
+from distributor.storage.arrivals import note_ok, store_verdicts, tell_held, touch_source
 from distributor.storage.database import Database
 from distributor.storage.notices import add_notice
 from distributor.storage.tables import edition_post, post, post_key, source
@@ -111,13 +111,14 @@ class Posts:
                         post.c.status,
                         post.c.reason,
                         post.c.published_at,
+                        post.c.source,
                     )
                     .join(post, post.c.id == post_key.c.post_id)
                     .where(post_key.c.source == name, post_key.c.key.in_(wanted[start : start + 500]))
                 ).all()
                 for row in rows:
                     held = row.reason if row.status == "held" else ""
-                    found[row.key] = Known(row.id, row.content_hash, held, row.published_at)
+                    found[row.key] = Known(row.id, row.content_hash, held, row.published_at, row.source != name)
         return found
 
     def apply_poll(
@@ -130,27 +131,17 @@ class Posts:
         now: datetime,
     ) -> PollCount:
         """Write what a poll found, all or nothing. `enriched` maps a verdict's index to its filled-in post."""
-        counts: dict[str, int] = {}
+        # Feeds list the newest first; stories are kept, and go out, in the order they were published.
+        order = sorted(range(len(verdicts)), key=lambda i: (verdicts[i].post.published_at or now, -i))
+        found = [(verdicts[i], enriched.get(i, verdicts[i].post)) for i in order]
         with self._database.write() as connection:
             touch_source(connection, name)
             before = connection.execute(select(source.c.last_ok_at).where(source.c.name == name)).scalar()
-            # Feeds list the newest first; stories are kept, and go out, in the order they were published.
-            order = sorted(range(len(verdicts)), key=lambda i: (verdicts[i].post.published_at or now, -i))
-            for index in order:
-                verdict = verdicts[index]
-                kind = apply_verdict(connection, name, verdict, enriched.get(index, verdict.post), before, now)
-                counts[kind] = counts.get(kind, 0) + 1
-            new = counts.get("new", 0) + counts.get("held", 0)
-            note_ok(connection, name, state, next_poll_at, now, new)
+            kinds = store_verdicts(connection, name, found, before, now)
+            note_ok(connection, name, state, next_poll_at, now, kinds["new"] + kinds["held"])
             tell_held(connection, name, verdicts, now)
-        history = counts.get("baseline", 0) + counts.get("old", 0)
-        return PollCount(
-            counts.get("new", 0),
-            counts.get("changed", 0),
-            counts.get("held", 0),
-            history,
-            counts.get("elsewhere", 0),
-        )
+        history = kinds["baseline"] + kinds["old"]
+        return PollCount(kinds["new"], kinds["changed"], kinds["held"], history, kinds["elsewhere"])
 
     # -- posts -----------------------------------------------------------------------------------------------
 
