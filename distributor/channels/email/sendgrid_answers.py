@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -103,12 +102,10 @@ def find_wait(headers: dict[str, str]) -> float:
     """Seconds until the rate limit's window opens again, by the service's own clock; 60 when it does not say."""
     try:
         if "retry-after" in headers:
-            return min(max(float(headers["retry-after"]), 1.0), 3600.0)
-        reset = float(headers["x-ratelimit-reset"])
+            seconds = float(headers["retry-after"])
+        else:
+            seconds = float(headers["x-ratelimit-reset"]) - parsedate_to_datetime(headers["date"]).timestamp()
     except (KeyError, ValueError):
         return 60.0
-    try:
-        now = parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        now = time.time()
-    return min(max(reset - now, 1.0), 3600.0)
+    # In this order "nan" means the least.
+    return min(3600.0, max(1.0, seconds))

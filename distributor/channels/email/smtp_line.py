@@ -93,11 +93,13 @@ class Line:
             self._tries = self.carried = 0
             self.is_fresh = True
 
-    def ask(self, command: bytes) -> Reply:
-        """Send and read one complete reply. Raises LostConnection."""
+    def ask(self, command: bytes, timeout: float | None = None) -> Reply:
+        """Send and read one complete reply. A timeout holds until the next one is named. Raises LostConnection."""
         try:
             if self._client is None or self._client.sock is None:
                 raise OSError("the connection is closed")
+            if timeout is not None:
+                self._client.sock.settimeout(timeout)
             self._client.sock.sendall(command)
             code, text = self._client.getreply()
         except OSError as error:
@@ -144,7 +146,7 @@ class Line:
         was_fresh, self.is_fresh = self.is_fresh, False
         self._tries += 1
         try:
-            reply = self.ask(mail_from)
+            reply = self.ask(mail_from, self._settings.timeout)
         except LostConnection:
             if was_fresh:
                 raise
@@ -159,10 +161,8 @@ class Line:
 
     def _give(self, body: bytes) -> Outcome:
         try:
-            self._set_timeout(self._answer_timeout)
-            reply = self.ask(body)
-            self._set_timeout(self._settings.timeout)
-        except (LostConnection, OSError) as error:
+            reply = self.ask(body, self._answer_timeout)
+        except LostConnection as error:
             self.drop()
             return Unknown(f"no complete answer came after the mail was sent: {error}")
         if reply.code == 421:
@@ -174,10 +174,6 @@ class Line:
             return explain_refusal(reply, "message")
         self.drop()
         return Unknown("the answer after the mail was sent makes no sense", reply.words)
-
-    def _set_timeout(self, seconds: float) -> None:
-        if self._client is not None and self._client.sock is not None:
-            self._client.sock.settimeout(seconds)
 
     def _reset(self) -> None:
         """End a transaction that is not completed; a connection that cannot do that is given up."""
@@ -195,11 +191,8 @@ class Line:
 
     def quit(self) -> None:
         """Say goodbye, without waiting long for an answer."""
-        client = self._client
-        if client is not None:
-            with contextlib.suppress(OSError):
-                self._set_timeout(min(2.0, self._settings.timeout))
-                client.quit()
+        with contextlib.suppress(LostConnection):
+            self.ask(b"QUIT\r\n", min(2.0, self._settings.timeout))
         self.drop()
         self._tries = 0
 

@@ -332,6 +332,8 @@ def test_the_wait_is_counted_by_the_services_own_clock() -> None:
     headers = {"x-ratelimit-reset": "1763884830", "date": "Sun, 23 Nov 2025 08:00:00 GMT"}
     assert find_wait(headers) == 30
     assert find_wait({}) == 60
-    assert find_wait({"x-ratelimit-reset": "soon"}) == 60
+    assert find_wait({"x-ratelimit-reset": "soon", "date": headers["date"]}) == 60
+    assert find_wait({"x-ratelimit-reset": "1763884830"}) == 60
+    assert find_wait({"retry-after": "nan"}) == 1
     assert find_wait({"retry-after": "7"}) == 7
     assert find_wait({"x-ratelimit-reset": "1", "date": headers["date"]}) == 1
