@@ -27,7 +27,7 @@ def reserve(
         return float(rest_for)
     room, wait = wanted, 0.0
     for limit in paces:
-        recent = [t for t in rows[limit.key][0] if t > stamp - limit.seconds]
+        recent = _within(rows[limit.key][0], stamp, limit.seconds)
         free = limit.count - len(recent)
         if free <= 0:
             wait = max(wait, recent[len(recent) - limit.count] + limit.seconds - stamp)
@@ -36,9 +36,14 @@ def reserve(
         return max(wait, 0.01)
     for key in {p.key for p in paces}:
         span = max(p.seconds for p in paces if p.key == key)
-        kept = [t for t in rows[key][0] if t > stamp - span] + [stamp] * room
+        kept = sorted(_within(rows[key][0], stamp, span) + [stamp] * room)
         connection.execute(update(pace).where(pace.c.key == key).values(stamps=json.dumps(kept)))
     return room
+
+
+def _within(stamps: Sequence[float], now: float, seconds: float) -> list[float]:
+    """The stamps of this window. What is far in the future was left by a clock that has been set back since."""
+    return [t for t in stamps if abs(now - t) < seconds]
 
 
 def rest(connection: Connection, key: str, until: datetime) -> None:

@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 from distributor.core.sending import Evidence
+
+_FULL = "the send journal could not be written; is the disk full?"
+_VOID = b"\0"
+_ONE_LINE = {0: " ", 10: " "}
 
 
 class SendJournal:
@@ -23,32 +28,42 @@ class SendJournal:
         self.path = folder / f"sends-{fence}-{_plain(lane)}.log"
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._header = f"j {fence} {read_boot_id()}\n".encode("ascii", "replace")
-        os.write(self._file, self._header)
+        self._is_torn = False
+        if not self._write(self._header):
+            os.close(self._file)
+            raise OSError(_FULL)
 
     def note_started(self, delivery_ids: Sequence[int]) -> None:
         """Call before the first byte that matters. Raises OSError (disk full): then nothing may be sent."""
-        data = b"".join(b"s %d\n" % one for one in delivery_ids)
-        if os.write(self._file, data) != len(data):
-            raise OSError("the send journal could not be written; is the disk full?")
+        if not self._write(b"".join(b"s %d\n" % one for one in delivery_ids)):
+            raise OSError(_FULL)
 
     def note_accepted(self, delivery_id: int, receipt: str) -> None:
         """Call with the service's yes. A failed write is no error: the database is told next."""
-        line = f"a {delivery_id} {receipt[:200]}".replace("\n", " ") + "\n"
+        line = f"a {delivery_id} {receipt[:200]}".translate(_ONE_LINE) + "\n"
         self._write(line.encode("utf-8", "replace"))
 
     def note_refused(self, delivery_ids: Iterable[int]) -> None:
         """Call with a plain no, or when a started message provably did not go."""
         self._write(b"".join(b"n %d\n" % one for one in delivery_ids))
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> bool:
+        """Whether all of it is written. A line that a full disk cut off is marked as void before the next."""
+        data = _VOID + b"\n" + data if self._is_torn else data
         try:
-            os.write(self._file, data)
+            written = self._append(data)
         except OSError:
-            return
+            return False
+        self._is_torn = written != len(data) and (self._is_torn or written > 0)
+        return written == len(data)
+
+    def _append(self, data: bytes) -> int:
+        return os.write(self._file, data)
 
     def forget(self) -> None:
         """Empty the file once everything in it is settled in the database."""
         os.ftruncate(self._file, len(self._header))
+        self._is_torn = False
 
     def close(self) -> None:
         os.close(self._file)
@@ -59,19 +74,21 @@ class SendJournal:
 def read_evidence(folder: Path) -> tuple[Evidence, list[Path]]:
     """What the journals of dead processes prove, and the files to delete once the ledger has it.
 
-    A torn last line counts as started.
+    A torn last line proves nothing: before it was whole nobody may have begun, and nobody was told yes.
     """
     outcomes: dict[int, str] = {}
     complete: set[str] = set()
     files = sorted(folder.glob("sends-*.log")) if folder.is_dir() else []
     boot = read_boot_id()
     for path in files:
-        for line in path.read_bytes().split(b"\n"):
+        for line in path.read_bytes().split(b"\n")[:-1]:
             _read_line(line, outcomes, complete, boot)
     return Evidence(outcomes, frozenset(complete)), files
 
 
 def _read_line(line: bytes, outcomes: dict[int, str], complete: set[str], boot: str) -> None:
+    if line.endswith(_VOID):
+        return
     word, _, rest = line.partition(b" ")
     if word == b"j":
         fence, _, its_boot = rest.decode("ascii", "replace").partition(" ")
@@ -99,4 +116,6 @@ def read_boot_id() -> str:
 
 
 def _plain(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60]
+    """A file name for a lane, another one for each lane."""
+    letters = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name)[:60]
+    return f"{letters}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
