@@ -47,7 +47,9 @@ def test_a_wheel_carries_the_program_and_nothing_else(wheel: zipfile.Path) -> No
 
 
 def test_an_installed_wheel_finds_its_templates_and_config(wheel: zipfile.Path, tmp_path: Path) -> None:
-    wheel.root.extractall(tmp_path)
+    assert wheel.root.filename
+    with zipfile.ZipFile(wheel.root.filename) as packed:
+        packed.extractall(tmp_path)
     code = "from distributor import shipped; print(shipped.templates_dir(), shipped.config_dir(), sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     inside = tmp_path / "distributor/_shipped"
