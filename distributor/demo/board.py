@@ -81,7 +81,8 @@ def _make_cells(row: PostRow, article: Article, snapshot: Snapshot) -> dict[str,
         if plan.matches(row.post):
             own = [link for link in links if link.schedule == plan.name and link.slot == "article"]
             edition = editions.get(own[0].edition_id or 0) if own else None
-            cells[plan.name] = _make_cell(edition, links, article) if edition else Cell()
+            held = f"held for the desk: {row.reason}" if row.status == "held" else ""
+            cells[plan.name] = _make_cell(edition, links, article) if edition else Cell(trouble=held)
     return cells
 
 

@@ -90,12 +90,29 @@ def end_on_signals() -> Iterator[None]:
 def _play_in(folder: Path, tell: Any) -> tuple[list[str], str]:
     with open_stage(folder, RHYTHM, pages_url="") as stage:
         tell(f"the newsroom ({stage.site.url}), a mailbox, Telegram and X are up")
-        start_product(stage, tell)
         readings = Readings(stage.product.config)
         try:
+            start_product(stage, tell)
             return _tell_the_day(stage, readings, tell)
+        except (Stalled, DistributorError) as error:
+            return [str(error), *_find_trouble(readings), f"the product said:\n{stage.product.read_log(25)}"], ""
         finally:
             readings.close()
+
+
+def _find_trouble(readings: Readings) -> list[str]:
+    """What is stuck in the product, for whoever has to find out why something did not come."""
+    try:
+        snapshot = readings.take_snapshot()
+    except DistributorError as error:
+        return [f"its database cannot be read: {error}"]
+    held = [f"held: “{row.post.headline}” ({row.reason})" for row in snapshot.posts if row.status == "held"]
+    stuck = [
+        f"{edition.channel}: “{edition.title}” is {edition.state} {edition.counts} {edition.reason}".rstrip()
+        for edition in snapshot.editions
+        if edition.state != "complete"
+    ]
+    return held + stuck
 
 
 def _tell_the_day(stage: Stage, readings: Readings, tell: Any) -> tuple[list[str], str]:
@@ -117,7 +134,7 @@ def _tell_the_day(stage: Stage, readings: Readings, tell: Any) -> tuple[list[str
     expected = [_expect(story, corrected, left) for story in (*first, breaking)]
     reports = _read_reports(stage)
     faults = _find_all_faults(stage, round_, expected, reports)
-    return faults, write_summary(expected, stage, reports)
+    return faults, write_summary(expected, stage, reports, readings.warnings())
 
 
 def _wait_for_counts(stage: Stage, posts: int, alerts: int) -> None:

@@ -12,7 +12,7 @@ from distributor.demo.keeper import GRACE
 from distributor.demo.waiting import Stalled
 
 #: Seconds for a command that only reads or writes a little.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Product:

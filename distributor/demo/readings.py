@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,11 @@ class Readings:
 
     def members(self, list_name: str) -> int:
         return self._ask(lambda app: app.storage.reports.count_members(list_name))
+
+    def warnings(self) -> list[str]:
+        """What the desk was told about the words of its editions, each sentence once."""
+        texts = [json.loads(edition.warnings or "[]") for edition in self.take_snapshot().editions]
+        return sorted({sentence for sentences in texts for sentence in sentences})
 
     def take_snapshot(self) -> Snapshot:
         """Everything a page needs, in one go."""

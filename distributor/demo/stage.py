@@ -18,7 +18,7 @@ from distributor.demo.newsroom.paper import Newsroom
 from distributor.demo.newsroom.site import NewsroomSite
 from distributor.demo.ports import find_port
 from distributor.demo.product import Product
-from distributor.demo.setting import Rhythm, write_config, write_readers
+from distributor.demo.setting import HARBOUR_READERS, READERS, Rhythm, write_config, write_readers
 from distributor.demo.waiting import Stalled, wait_for
 
 CHAT = "@harbour_gazette"
@@ -122,4 +122,5 @@ def import_readers(stage: Stage, tell: Tell) -> None:
         # 1 says that a line was left out, and one line is there to be left out.
         if process.returncode not in (0, 1):
             raise Stalled(f"the readers of {name} could not be imported: {words}")
-        tell(f"readers imported: {words.splitlines()[-1] if words else name}")
+    people = f"{len(READERS)} for the letter, {len(HARBOUR_READERS)} for harbour alerts"
+    tell(f"readers imported: {people}; one who had left stays out")

@@ -17,9 +17,15 @@ _SLOTS = {"article": "the story's own link", "share_x": "share button for X", "s
 Row = Sequence[object]
 
 
-def write_summary(expected: Sequence[Expected], stage: Stage, reports: dict[str, list[dict[str, Any]]]) -> str:
-    """Two tables in plain text. `reports` are the product's own, from its commands."""
-    return "\n".join([*_write_deliveries(expected, stage), "", *_write_clicks(reports["clicks"])])
+def write_summary(
+    expected: Sequence[Expected],
+    stage: Stage,
+    reports: dict[str, list[dict[str, Any]]],
+    warnings: Sequence[str],
+) -> str:
+    """Two tables in plain text and what the desk was warned of. `reports` are the product's own commands' words."""
+    tables = [*_write_deliveries(expected, stage), "", *_write_clicks(reports["clicks"])]
+    return "\n".join([*tables, "", *(f"The desk was warned: {warning}." for warning in warnings)])
 
 
 def _write_deliveries(expected: Sequence[Expected], stage: Stage) -> list[str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 #: Generous: a slow machine takes its time, a broken product does not hang the demo for ever.
-PATIENCE = 60.0
+PATIENCE = 120.0
 _PAUSE = 0.05
 
 

@@ -82,7 +82,11 @@ class WebSite:
             return Response(b"This is not the host you asked for.", status=421)
         if request.method == "POST" and request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return Response(b"Only the demo's own pages have buttons.", status=403)
-        response = self.answer(request)
+        try:
+            response = self.answer(request)
+        except Exception as error:  # whatever it is, the visitor gets a sentence instead of a dead connection
+            words = f"This page cannot be shown now ({type(error).__name__}: {error}). Please reload it."
+            return Response(words.encode(), "text/plain; charset=utf-8", 500)
         return _revalidate(request, response) if response.status == 200 else response
 
 

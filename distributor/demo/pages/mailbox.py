@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from distributor.core.sandbox import Sighting
 from distributor.demo.letters import find_header, find_unsubscribe, read_headers
-from distributor.demo.newsroom.stories import PAPER
 from distributor.demo.pages.frame import count, write_moment
 from distributor.demo.setting import HARBOUR_READERS, READERS
 
@@ -47,10 +46,9 @@ def _write_line(number: int, mail: Sighting) -> str:
 
 
 def _read_start(mail: Sighting) -> str:
-    """The first words after the newspaper's name and the headline, as mail programs show them."""
-    lines = [line.strip() for line in mail.text.splitlines()]
-    known = ("", PAPER, mail.subject)
-    return " ".join(line for line in lines if line not in known and not line.startswith("http"))[:160]
+    """The first sentences, without the newspaper's name, headlines and addresses."""
+    lines = (line.strip() for line in mail.text.splitlines())
+    return " ".join(line for line in lines if line.endswith((".", "!", "?", "…")))[:160]
 
 
 def write_letter(mails: Sequence[Sighting], number: int, view: str) -> str:

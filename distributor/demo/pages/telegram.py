@@ -17,7 +17,9 @@ def write_telegram(posts: Sequence[Post], chat: str, cards: Cards) -> str:
     """Newest first, so that what just came is where one looks."""
     bubbles = "".join(_write_bubble(post, cards) for post in reversed(posts))
     empty = '<p class="empty">Nothing yet.</p>'
-    return f"""<h1 class="hidden">Telegram</h1><div class="phone">
+    return f"""<h1 class="hidden">Telegram</h1>
+<p class="lead middle">What followers of the channel see. Press a headline or a button: you land in the newsroom and
+are counted.</p><div class="phone">
 <header><span class="face">HG</span><p><b>{PAPER}</b><small id="size" data-live>{escape(chat)} ·
 {count(len(posts), "post")}, newest first</small></p></header>
 <div class="chat" id="chat" data-live>{bubbles or empty}</div></div>"""

@@ -17,7 +17,9 @@ from distributor.demo.pages.frame import count
 def write_timeline(posts: Sequence[Sighting], handle: str, cards: Cards) -> str:
     shown = "".join(_write_post(post, handle, cards) for post in reversed(posts))
     empty = '<p class="empty">Nothing yet.</p>'
-    return f"""<h1 class="hidden">X</h1><div class="timeline">
+    return f"""<h1 class="hidden">X</h1>
+<p class="lead middle">What followers of the account see. X has looked at each link before them, to draw its card;
+the numbers count that apart.</p><div class="timeline">
 <header><b>{PAPER}</b><small id="size" data-live>{count(len(posts), "post")}</small></header>
 <div id="posts" data-live>{shown or empty}</div></div>"""
 
