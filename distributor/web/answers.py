@@ -22,15 +22,17 @@ CSP_LETTER = (
     "frame-ancestors 'none'; sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation"
 )
 
-_ALWAYS = {
-    b"cache-control": b"no-store",
-    b"content-security-policy": CSP_NOTHING.encode(),
-    b"cross-origin-opener-policy": b"same-origin",
-    b"referrer-policy": b"no-referrer",
-    b"x-content-type-options": b"nosniff",
-    b"x-frame-options": b"DENY",
-    b"x-robots-tag": b"noindex",
+#: On every answer.
+ALWAYS = {
+    "cache-control": "no-store",
+    "content-security-policy": CSP_NOTHING,
+    "cross-origin-opener-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "x-robots-tag": "noindex",
 }
+_ALWAYS = [(name.encode(), value.encode()) for name, value in ALWAYS.items()]
 
 _BARE_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -50,7 +52,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(h for h in _ALWAYS.items() if h[0] not in present)]
+                message["headers"] = [*message["headers"], *(pair for pair in _ALWAYS if pair[0] not in present)]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

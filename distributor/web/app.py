@@ -8,12 +8,13 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from distributor.core.errors import StorageError
-from distributor.web.answers import SecurityHeaders, make_plain, not_found, try_later
+from distributor.web.answers import ALWAYS, SecurityHeaders, make_plain, not_found, try_later
 from distributor.web.console.console import Console
 from distributor.web.console.door import Door
 from distributor.web.health import HealthPages
@@ -52,9 +53,11 @@ def create_app(parts: WebParts) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY),
+        ],
         exception_handlers={HTTPException: explain, StorageError: explain_storage, Exception: explain_bug},
-        max_body_size=LARGEST_BODY,
     )
     # Mending a slash would answer with an address made of the request's own Host header.
     app.router.redirect_slashes = False
@@ -78,4 +81,5 @@ async def explain_storage(request: Request, error: Exception) -> Response:
 
 
 async def explain_bug(request: Request, error: Exception) -> Response:
-    return make_plain("something went wrong here; it was written to the log", 500)
+    # The only answer that is made outside of SecurityHeaders.
+    return make_plain("something went wrong here; it was written to the log", 500, ALWAYS)

@@ -97,6 +97,8 @@ def bind(host: str, port: int) -> socket.socket:
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         one.bind((host, port))
+        # From here on connections wait for the loop instead of being refused, and nobody else gets the port.
+        one.listen(BACKLOG)
     except OSError as error:
         one.close()
         fix = "stop what is there, or set another port"

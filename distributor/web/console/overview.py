@@ -110,10 +110,24 @@ def _find_stuck(view: Overview) -> Iterator[Need]:
         if row.is_paused:
             why = f": {row.reason}" if row.reason else ""
             yield Need("alarm", f"The channel {name} is paused{why}.", (f"distributor resume {name}",))
-    waiting_since = view.oldest.get("queued")
-    if waiting_since and view.now - waiting_since > LONG_WAIT:
-        age = describe_span(view.now - waiting_since)
-        yield Need("warning", f"A message has been waiting for {age}.", ("distributor deliveries --state queued",))
+    yield from _find_idle(view)
+
+
+def _find_idle(view: Overview) -> Iterator[Need]:
+    """Channels that have messages to send and send none."""
+    since = view.oldest.get("queued")
+    if since is None or view.now - since < LONG_WAIT:
+        return
+    for (name, state), number in sorted(view.deliveries.items()):
+        row = view.channels.get(name)
+        last_ok_at = row.last_ok_at if row else None
+        is_idle = last_ok_at is None or view.now - last_ok_at > LONG_WAIT
+        if state == "queued" and number and is_idle and not (row and row.is_paused):
+            yield Need(
+                "warning",
+                f"{count(number, 'message')} waiting for {name}, which has accepted nothing for a while.",
+                (f"distributor deliveries --state queued --channel {name}",),
+            )
 
 
 def _find_held(view: Overview) -> Iterator[Need]:

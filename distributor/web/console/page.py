@@ -64,8 +64,8 @@ def _need(need: Need) -> Markup:
 def _columns(view: Overview, times: Times) -> Markup:
     wide = (
         _section("Editions", sections.draw_editions(view, times)),
-        _section("Deliveries by channel", sections.draw_deliveries(view)),
         _section("Coming up", sections.draw_coming(view, times)),
+        _section("Deliveries by channel", sections.draw_deliveries(view)),
     )
     narrow = (
         _section("Channels", sections.draw_channels(view, times)),

@@ -24,6 +24,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 _EDITION_STATES = {
     "planned": "to be worded",
     "frozen": "going out",
+    "stuck": "waits for you",
     "complete": "done",
     "parked": "cannot be worded",
     "held": "held",
@@ -78,9 +79,11 @@ def draw_editions(view: Overview, times: Times) -> Markup:
 
 
 def _edition(row: EditionRow, readers: int, times: Times) -> Markup:
-    state = _EDITION_STATES.get(row.state, row.state)
+    state = "stuck" if _is_stuck(row) else row.state
     where = f"{row.schedule} → {row.channel}, {row.form}"
     facts = [tag("span", f"no. {row.id}"), tag("span", where)]
+    if row.audience == 1:
+        facts.append(tag("span", _name_counts(row)))
     if readers:
         facts.append(tag("span", f"{count(readers, 'reader')} came back", class_="good"))
     text = tag(
@@ -89,7 +92,7 @@ def _edition(row: EditionRow, readers: int, times: Times) -> Markup:
             "p",
             tag("strong", row.title or "(without a title)"),
             " ",
-            tag("span", state, class_=f"state {row.state}"),
+            tag("span", _EDITION_STATES.get(state, state), class_=f"state {state}"),
         ),
         tag("p", facts, class_="facts soft"),
         tag("p", row.reason, class_="error") if row.reason else None,
@@ -100,29 +103,37 @@ def _edition(row: EditionRow, readers: int, times: Times) -> Markup:
 
 def _progress(row: EditionRow) -> Markup | None:
     """What became of the audience, as a bar and in words."""
-    if not row.audience:
+    if row.audience < 2:
         return None
-    parts = [(label, sum(row.counts.get(state, 0) for state in states), tone) for label, states, tone in GROUPS]
-    words = [
-        f"{number:,} {label.lower()}" for label, number, _ in sorted(parts, key=lambda p: p[0] != "Sent") if number
-    ]
-    if row.audience == 1:
-        return tag("p", ", ".join(words), class_="facts soft")
-    return join(
-        _bar(parts, row.audience), tag("p", f"of {row.audience:,}: {', '.join(words)}", class_="facts soft")
-    )
+    parts = _group_counts(row)
+    words = f"of {row.audience:,}: {_name_counts(row)}"
+    return join(_bar(parts, row.audience), tag("p", words, class_="facts soft"))
 
 
 def _bar(parts: Sequence[tuple[str, int, str]], audience: int) -> Markup:
     shapes, x = [], 0.0
-    for label, number, tone in sorted(parts, key=lambda part: part[0] != "Sent"):
+    for _, number, tone in parts:
         width = 100 * number / audience
-        if number:
-            shapes.append(
-                tag("rect", x=f"{x:.3f}", y="0", width=f"{width:.3f}", height="4", class_=tone or label[:7].lower())
-            )
+        if number and tone:
+            shapes.append(tag("rect", x=f"{x:.3f}", y="0", width=f"{width:.3f}", height="4", class_=tone))
         x += width
     return tag("svg", shapes, viewBox="0 0 100 4", preserveAspectRatio="none", class_="bar", aria_hidden="true")
+
+
+def _group_counts(row: EditionRow) -> list[tuple[str, int, str]]:
+    """(label, deliveries, colour), what was sent first."""
+    parts = [(label, sum(row.counts.get(state, 0) for state in states), tone) for label, states, tone in GROUPS]
+    return sorted(parts, key=lambda part: part[0] != "Sent")
+
+
+def _name_counts(row: EditionRow) -> str:
+    return ", ".join(f"{number:,} {label.lower()}" for label, number, _ in _group_counts(row) if number)
+
+
+def _is_stuck(row: EditionRow) -> bool:
+    """Nothing of it moves any more until a person decides."""
+    moving = sum(row.counts.get(state, 0) for state in ("queued", "claimed", "sending"))
+    return row.state == "frozen" and not moving and bool(row.counts.get("held") or row.counts.get("unknown"))
 
 
 def draw_coming(view: Overview, times: Times) -> Markup:
@@ -139,11 +150,11 @@ def draw_coming(view: Overview, times: Times) -> Markup:
 
 def _coming(line: Forecast, times: Times) -> Markup:
     at = tag("span", "as they come", class_="at soft") if line.due_at is None else times.at(line.due_at)
-    facts = [tag("span", f"{line.schedule} → {line.channel}, {line.form}")]
-    if line.stories > 0:
-        facts.append(tag("span", f"{count(line.stories, 'story', 'stories')} so far"))
-    title = tag("p", line.headline) if line.headline else None
-    return tag("li", at, tag("div", title, tag("p", facts, class_="facts" if title is None else "facts soft")))
+    where = f"{line.schedule} → {line.channel}, {line.form}"
+    if not line.headline:
+        return tag("li", at, tag("p", where))
+    facts = (tag("span", where), tag("span", f"{count(line.stories, 'story', 'stories')} so far"))
+    return tag("li", at, tag("div", tag("p", line.headline), tag("p", facts, class_="facts soft")))
 
 
 def draw_channels(view: Overview, times: Times) -> Markup:
@@ -166,7 +177,7 @@ def _channel(name: str, row: ChannelRow | None, times: Times) -> Markup:
         error = tag(
             "p", times.ago(row.last_error_at), ": ", row.last_error, class_="error" if tone != "good" else "soft"
         )
-    accepted = tag("p", "last accepted ", times.ago(row.last_ok_at), class_="facts soft")
+    accepted = tag("p", tag("span", "last accepted ", times.ago(row.last_ok_at)), class_="facts soft")
     return tag("li", tag("p", tag("strong", name), " ", state), accepted, why, error)
 
 
