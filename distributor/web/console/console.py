@@ -51,5 +51,5 @@ class Console:
         try:
             view = gather(self._parts, reasons)
         except StorageError as error:
-            view = Overview(self._parts.clock(), {"database": str(error)})
+            view = Overview(self._parts.clock(), {**reasons, "database": str(error)})
         return make_page(draw_page(self._parts.site, view, self._style), csp=self._csp)

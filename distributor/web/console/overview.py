@@ -86,7 +86,7 @@ def find_needs(view: Overview) -> list[Need]:
 
 def _find_broken(view: Overview) -> Iterator[Need]:
     for reason in view.reasons.values():
-        yield Need("alarm", f"This process is not ready: {reason}.")
+        yield Need("alarm", f"This process is not ready: {reason}{'' if reason.endswith(('.', '?')) else '.'}")
     if view.mismatches:
         numbers = ", ".join(map(str, view.mismatches[:5]))
         yield Need(

@@ -92,7 +92,11 @@ def _edition(row: EditionRow, readers: int, times: Times) -> Markup:
             "p",
             tag("strong", row.title or "(without a title)"),
             " ",
-            tag("span", _EDITION_STATES.get(state, state), class_=f"state {state}"),
+            tag(
+                "span",
+                _EDITION_STATES.get(state, state),
+                class_=f"state {state if state in _EDITION_STATES else ''}",
+            ),
         ),
         tag("p", facts, class_="facts soft"),
         tag("p", row.reason, class_="error") if row.reason else None,
