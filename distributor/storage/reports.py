@@ -103,8 +103,8 @@ class Reports(ClickReports):
             query = query.where(edition.c.channel == channel_name)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-            counts = _counts_by_edition(connection, [row.id for row in rows])
-        return [_edition_row(row, counts.get(row.id, {})) for row in rows]
+            counts = _counts_by_edition(connection, [row.id for row in rows if row.state != "complete"])
+        return [_edition_row(row, counts.get(row.id) or _sums(row)) for row in rows]
 
     def list_notices(self, limit: int = 50, level: str = "") -> list[NoticeRow]:
         query = select(notice).order_by(notice.c.id.desc()).limit(limit)
@@ -184,6 +184,12 @@ def _counts_by_edition(connection: Any, ids: list[int]) -> dict[int, dict[str, i
     for edition_id, state, number in rows:
         found.setdefault(edition_id, {})[state] = int(number)
     return found
+
+
+def _sums(row: Any) -> dict[str, int]:
+    """What an edition was closed with: counting a hundred thousand deliveries again would say the same."""
+    sums = {state: int(getattr(row, state) or 0) for state in ("sent", "failed", "skipped", "presumed")}
+    return {state: number for state, number in sums.items() if number}
 
 
 def _delivery_row(row: Any) -> DeliveryRow:
