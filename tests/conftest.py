@@ -17,6 +17,7 @@ from tests.postgres_server import join_server
 
 if TYPE_CHECKING:
     from distributor.storage import Storage
+    from tests.shared_renderer import SharedRenderer
 
 # Hypothesis' deadline of 200 ms is a timing assertion, and machines are shared.
 settings.register_profile("untimed", deadline=None)
@@ -200,6 +201,23 @@ def hasten(storage: "Storage") -> None:
             driver = connection.connection.driver_connection
         assert driver is not None
         driver.execute("PRAGMA synchronous=OFF")
+
+
+@pytest.fixture(scope="session")
+def one_renderer(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SharedRenderer]":
+    from tests.shared_renderer import SharedRenderer
+
+    made = SharedRenderer(tmp_path_factory.mktemp("templates"))
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def renderer(one_renderer: "SharedRenderer") -> "Iterator[SharedRenderer]":
+    """The run's renderer; what a test writes into its `folder` is gone after the test."""
+    yield one_renderer
+    shutil.rmtree(one_renderer.folder)
+    one_renderer.folder.mkdir()
 
 
 @pytest.fixture

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from distributor.app import App, read_settings
 from distributor.core.errors import SourceError
 from distributor.core.filters import Filter
 from distributor.core.post import Post
 from distributor.core.schedule import parse_rule
 from distributor.core.source_state import PollResult, SourceState, rest
+from distributor.pipeline.freeze import Desk as Words
 from distributor.pipeline.plan import Candidate, Plan, plan_all
 from distributor.pipeline.poll import Polled, poll
+from distributor.pipeline.render import Renderer
+from distributor.settings import Settings
 from distributor.storage import Storage
 
 HOUR = timedelta(hours=1)
@@ -93,6 +99,29 @@ class Desk:
     def told(self) -> list[tuple[str, tuple[int, ...]]]:
         """(schedule, posts) of planned editions, in the order they go out."""
         return [(one.schedule, one.post_ids) for one in self.storage.editions.list_planned(limit=10_000)]
+
+
+def make_settings(
+    folder: Path, channels: Sequence[dict[str, Any]], schedules: Sequence[str] = (), **site: str
+) -> Settings:
+    """Settings as a file gives them. A schedule is "name channel form", and "at 07:30" or "every 1h" or at once."""
+    entries = []
+    for line in schedules:
+        name, channel, form, *when = line.split()
+        due = {"at": when[1]} if when[:1] == ["at"] else {"every": when[1]} if when[:1] == ["every"] else {}
+        entries.append({"name": name, "channel": channel, "form": form, **(due or {"when": "immediately"})})
+    about = {"name": "The Daily Example", "public_url": "https://go.example.org", **site}
+    path = folder / "config" / "distributor.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"site": about, "channels": list(channels), "schedules": entries}))
+    return read_settings(path, {})
+
+
+def open_newsroom(settings: Settings, desk: Desk, renderer: Renderer) -> App:
+    """The product's own desk over the test's storage and clock."""
+    app = App(settings, desk.storage, lambda: desk.now)
+    app.desk = Words(app.site, renderer, desk.storage.posts, desk.storage.editions, desk.storage.secret)
+    return app
 
 
 def every_post(post: Post) -> bool:

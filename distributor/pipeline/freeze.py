@@ -11,7 +11,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from distributor.core.contracts import Channel, Site
-from distributor.core.errors import TemplateError, Unsupported
+from distributor.core.errors import DistributorError, TemplateError, Unsupported
 from distributor.core.links import is_safe_target, merge_utm, share_url
 from distributor.core.message import Content
 from distributor.core.minting import Mint, MintedLink, Utm
@@ -99,16 +99,23 @@ def freeze(desk: Desk, edition: PlannedEdition, wording: Wording, now: datetime)
     A template that fails, or words that cannot fit, park this edition with the reason; the others go on.
     """
     stored = desk.posts.load_posts((*edition.post_ids, *edition.overflow_ids))
-    withdrawn = [post_id for post_id in edition.post_ids if stored[post_id].status == "held"]
-    if withdrawn:
-        desk.editions.park(edition.id, "held", f"story {withdrawn[0]} is held")
-        return "held"
+    for post_id in edition.post_ids:
+        if stored[post_id].status in ("held", "dropped"):
+            desk.editions.park(edition.id, "held", f"story {post_id} is {stored[post_id].status}")
+            return "held"
     mint = Mint(desk.secret, desk.site.public_url, edition.id)
     views = [PostView(post_id, stored[post_id].post) for post_id in edition.post_ids]
     try:
         content = word(desk, edition, wording, views, make_minter(mint, wording.utm), now)
     except (TemplateError, Unsupported) as error:
         desk.editions.park(edition.id, "parked", str(error))
+        return "parked"
+    except DistributorError:
+        raise
+    except Exception as error:  # a channel's bug must not keep the editions behind it from their words for ever
+        log.exception("edition %d of %s could not be worded", edition.id, edition.schedule)
+        reason = f"the program failed while wording it ({type(error).__name__}: {error}); see the log"
+        desk.editions.park(edition.id, "parked", reason)
         return "parked"
     revisions = {post_id: stored[post_id].revision for post_id in edition.post_ids}
     audience = desk.editions.freeze(
