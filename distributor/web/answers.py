@@ -78,9 +78,13 @@ def make_bare_page(title: str, text: str, button: str = "") -> str:
     return _BARE_PAGE.format(title=html.escape(title), text=html.escape(text), form=form)
 
 
+def make_missing_page() -> str:
+    return make_bare_page("Not found", "There is no such page. The link may be incomplete.")
+
+
 def not_found() -> Response:
     """The same for a wrong address, a wrong token and a page that is not for everybody."""
-    return make_page(make_bare_page("Not found", "There is no such page. The link may be incomplete."), 404)
+    return make_page(make_missing_page(), 404)
 
 
 def try_later() -> Response:

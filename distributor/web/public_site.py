@@ -14,6 +14,7 @@ from distributor.app import App
 from distributor.core.clicks import classify
 from distributor.core.errors import DistributorError
 from distributor.pipeline.track import Rules, drain
+from distributor.web.answers import make_missing_page
 from distributor.web.public.clicks import ClickFiles, ClickJournal, DailySalts
 from distributor.web.public.redirect import LinkMap, Redirects, keep_fresh, make_protocol
 from distributor.web.server import WebServer
@@ -38,7 +39,13 @@ class PublicSite:
         self.last_tick: Callable[[], datetime | None] | None = None
         self.made_at = app.clock()
         self.is_stopping = False
-        self.redirects = Redirects(self._map, self.journal, _now_ms, beyond=self._make_application())
+        self.redirects = Redirects(
+            self._map,
+            self.journal,
+            _now_ms,
+            beyond=self._make_application(),
+            not_found=make_missing_page().encode(),
+        )
         web = app.settings.web
         self.server = WebServer(
             self.redirects,

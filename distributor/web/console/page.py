@@ -16,7 +16,7 @@ def draw_page(site: Site, view: Overview, style: str) -> str:
     needs, times = find_needs(view), Times(view.now, site.timezone)
     body = join(
         _header(site, times),
-        tag("main", _verdict(needs), sections.draw_figures(view), _columns(view, times)),
+        tag("main", _verdict(view, needs), sections.draw_figures(view), _columns(view, times)),
         tag("footer", tag("p", "More: ", tag("code", "distributor --help"), ". This page changes nothing.")),
     )
     mark = f"({len(needs)}) " if needs else ""
@@ -37,7 +37,12 @@ def _header(site: Site, times: Times) -> Markup:
     return tag("header", tag("p", site.name, class_="name"), tag("p", f"Status at {clock}", class_="soft"))
 
 
-def _verdict(needs: list[Need]) -> Markup:
+def _verdict(view: Overview, needs: list[Need]) -> Markup:
+    if not needs and not view.channel_names and not view.source_names:
+        text = tag(
+            "p", "Fill in sources, channels and schedules, then type ", tag("code", "distributor check"), "."
+        )
+        return tag("section", tag("h1", "Nothing is set up yet."), text, class_="verdict")
     if not needs:
         return tag(
             "section",
