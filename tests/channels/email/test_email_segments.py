@@ -96,7 +96,7 @@ def read_body(mail: EmailMessage, kind: str) -> str:
 
 
 @given(bodies, bodies, names, links)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @example(f".{NAME}\n.{NAME}.{LINK}.", f"{NAME}{NAME}", ".", "https://go.example.org/u/1")
 @example("x" * 75 + NAME, "é" * 25 + NAME + " ", "", "https://go.example.org/u/1")
 def test_a_letter_reads_as_the_oracle_reads(text: str, page: str, name: str, link: str) -> None:
@@ -112,7 +112,7 @@ def test_a_letter_reads_as_the_oracle_reads(text: str, page: str, name: str, lin
 
 
 @given(bodies, bodies, names, links)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_letter_is_ready_for_the_wire(text: str, page: str, name: str, link: str) -> None:
     data = build(make_edition(text="x" + text, html="x" + page), make_message(name=name, link=link))
     assert data.endswith(b"\r\n.\r\n")

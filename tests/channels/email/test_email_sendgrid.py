@@ -77,7 +77,7 @@ addresses = st.sampled_from(["reader@example.com", "o'hara@example.com", "a&b@ex
 
 
 @given(st.lists(st.tuples(names, links, addresses), min_size=1, max_size=5), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_every_reader_gets_their_own_values_escaped_for_their_place(
     people: list[tuple[str, str, str]], is_subject_personal: bool
 ) -> None:
