@@ -18,7 +18,7 @@ from distributor.core.message import Content, Edition, Recipient
 from distributor.core.minting import Utm
 from distributor.core.planning import PlannedEdition
 from distributor.core.schedule import parse_rule
-from distributor.core.source_state import SourceState
+from distributor.core.source_state import QuietPoll, SourceState
 from distributor.core.tokens import sign_unsubscribe
 from distributor.pipeline.plan import Candidate, Plan, load_candidates, plan_all
 from distributor.pipeline.poll import Polled, poll
@@ -87,6 +87,10 @@ class App:
         return {one.name: load(one.kind).Source(one, self.fetcher) for one in self.settings.sources}
 
     @cached_property
+    def _source_settings(self) -> Mapping[str, Any]:
+        return {one.name: one for one in self.settings.sources}
+
+    @cached_property
     def plans(self) -> tuple[Plan, ...]:
         return tuple(
             Plan(
@@ -144,24 +148,19 @@ class App:
 
     # -- steps of the walk -----------------------------------------------------------------------------------
 
-    def due_sources(self) -> list[str]:
-        """Sources whose time has come."""
-        now = self.clock()
-        known = self.storage.posts.load_sources()
-        due = []
-        for one in self.settings.sources:
-            state = SourceState.from_json(known[one.name].state) if one.name in known else SourceState()
-            if state.is_due(str(one.url), now):
-                due.append(one.name)
-        return due
+    def due_sources(self) -> dict[str, SourceState]:
+        """Sources whose time has come, with what they remember."""
+        now, known = self.clock(), self.storage.posts.load_states()
+        states = ((one, SourceState.from_json(known.get(one.name, ""))) for one in self.settings.sources)
+        return {one.name: state for one, state in states if state.is_due(one.url, now)}
 
-    def poll(self, name: str) -> Polled:
-        """Poll one source now, whether it is due or not."""
-        settings = next(one for one in self.settings.sources if one.name == name)
-        known = self.storage.posts.load_sources().get(name)
-        state = SourceState.from_json(known.state if known else "").for_address(str(settings.url))
-        source = self.sources[name]
-        return poll(name, source, settings.every, state, self.storage.posts, source.enrich, self.clock())
+    def poll(
+        self, name: str, state: SourceState | None = None, later: Callable[[QuietPoll], None] | None = None
+    ) -> Polled:
+        """Poll one source now, due or not. `state` spares a look; `later` takes the note of a poll without news."""
+        settings, source, posts = self._source_settings[name], self.sources[name], self.storage.posts
+        state = (state or SourceState.from_json(posts.load_state(name))).for_address(settings.url)
+        return poll(name, source, settings.every, state, posts, source.enrich, self.clock(), later)
 
     def plan(self) -> int:
         """Write the editions that are due; returns how many."""

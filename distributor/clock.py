@@ -15,6 +15,8 @@ from typing import Any
 
 from distributor.app import App
 from distributor.core.errors import DistributorError
+from distributor.core.source_state import QuietPoll, SourceState
+from distributor.pipeline.poll import Polled
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,93 @@ TICK_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 5.0
 #: Sources read at the same time; one that hangs costs one of them until its time limit.
 POLLERS = 4
+#: Polls without news that are written down at once, without waiting for more.
+MANY_QUIET = 50
+
+
+class Pollers:
+    """Polls sources side by side, each by one thread at a time; calls `on_news` after a poll that brought some.
+
+    Polls that found nothing new are written down together: when no source waits for a thread, when there are many,
+    or before the next look at what is due.
+    """
+
+    def __init__(self, app: App, on_news: Callable[[], None]) -> None:
+        self._app = app
+        self._on_news = on_news
+        self._threads = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
+        self._changed = threading.Condition()
+        self._busy: set[str] = set()
+        self._waiting = 0
+        self._quiet: list[QuietPoll] = []
+
+    def poll_due(self) -> None:
+        """Hand what is due to the threads; returns at once."""
+        self._write_quiet()
+        with self._changed:
+            busy = set(self._busy)
+        for name, state in self._app.due_sources().items():
+            if name not in busy:
+                with self._changed:
+                    self._busy.add(name)
+                    self._waiting += 1
+                self._threads.submit(self._poll, name, state)
+
+    def wait(self, timeout: float) -> bool:
+        """Whether everything that was due is polled and written down within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._busy, timeout)
+
+    def stop(self) -> None:
+        """Start no more polls; wait for those that run."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._write_quiet()
+
+    def _poll(self, name: str, state: SourceState) -> None:
+        with self._changed:
+            self._waiting -= 1
+        quiet: list[QuietPoll] = []
+        try:
+            self._tell(self._app.poll(name, state, quiet.append))
+        except DistributorError as error:
+            log.warning("source %s: %s", name, error)
+        except Exception:  # one source's bug must not stop the others
+            log.exception("source %s failed", name)
+        finally:
+            self._end(name, quiet)
+
+    def _tell(self, polled: Polled) -> None:
+        if polled.error:
+            log.warning("source %s could not be read: %s", polled.source, polled.error)
+        elif polled.new or polled.changed or polled.held:
+            counts = (polled.new, polled.changed, polled.held)
+            log.info("source %s: %d new, %d changed, %d held", polled.source, *counts)
+            self._on_news()
+
+    def _end(self, name: str, quiet: list[QuietPoll]) -> None:
+        """A source stays busy until its poll is written down, or it would be due again at once."""
+        with self._changed:
+            self._quiet += quiet
+            if not quiet:
+                self._busy.discard(name)
+                self._changed.notify_all()
+            is_time = not self._waiting or len(self._quiet) >= MANY_QUIET
+        if is_time:
+            self._write_quiet()
+
+    def _write_quiet(self) -> None:
+        with self._changed:
+            quiet, self._quiet = self._quiet, []
+        if not quiet:
+            return
+        try:
+            self._app.storage.posts.note_quiet(quiet)
+        except DistributorError as error:
+            log.warning("polls of %d sources are not noted, they are asked again: %s", len(quiet), error)
+        finally:
+            with self._changed:
+                self._busy.difference_update(one.name for one in quiet)
+                self._changed.notify_all()
 
 
 class Clock:
@@ -31,9 +120,7 @@ class Clock:
         self._app = app
         self._wake = wake
         self._chores = chores
-        self._busy: set[str] = set()
-        self._lock = threading.Lock()
-        self._pollers = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
+        self._pollers = Pollers(app, self._plan_and_word)
         self._scheduler: Any = None
         self._planning = threading.Lock()
         #: When the last tick ended well; readiness and metrics look at it.
@@ -54,41 +141,17 @@ class Clock:
         """No new tick; waits for the one that runs."""
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=True)
-        self._pollers.shutdown(wait=True, cancel_futures=True)
+        self._pollers.stop()
 
     def _tick(self) -> None:
         try:
-            for name in self._app.due_sources():
-                self._submit(name)
+            self._pollers.poll_due()
             self._plan_and_word()
             self.last_tick_at = self._app.clock()
         except DistributorError as error:
             log.warning("this tick failed, the next one tries again: %s", error)
         except Exception:  # a bug in one tick must not stop the clock
             log.exception("this tick failed, the next one tries again")
-
-    def _submit(self, name: str) -> None:
-        with self._lock:
-            if name in self._busy:
-                return
-            self._busy.add(name)
-        self._pollers.submit(self._poll, name)
-
-    def _poll(self, name: str) -> None:
-        try:
-            polled = self._app.poll(name)
-            if polled.error:
-                log.warning("source %s could not be read: %s", name, polled.error)
-            elif polled.new or polled.changed or polled.held:
-                log.info("source %s: %d new, %d changed, %d held", name, polled.new, polled.changed, polled.held)
-                self._plan_and_word()
-        except DistributorError as error:
-            log.warning("source %s: %s", name, error)
-        except Exception:  # one source's bug must not stop the others
-            log.exception("source %s failed", name)
-        finally:
-            with self._lock:
-                self._busy.discard(name)
 
     def _plan_and_word(self) -> None:
         with self._planning:

@@ -78,6 +78,16 @@ class PollResult:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class QuietPoll:
+    """A poll that found nothing new, as it is written down. `state` is the source's state as JSON."""
+
+    name: str
+    state: str
+    next_poll_at: datetime | None
+    at: datetime
+
+
 def rest(
     state: SourceState, name: str, every: timedelta, now: datetime, wish: timedelta = timedelta()
 ) -> SourceState:

@@ -11,7 +11,7 @@ from typing import Protocol
 from distributor.core.errors import SourceError
 from distributor.core.identity import Known, SourceStats, Verdict, identity_keys, judge
 from distributor.core.post import Post
-from distributor.core.source_state import PollResult, SourceState, back_off
+from distributor.core.source_state import PollResult, QuietPoll, SourceState, back_off
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class PostStore(Protocol):
     def note_failure(
         self, name: str, state: str, error: str, next_poll_at: datetime | None, now: datetime
     ) -> None: ...
-    def note_unchanged(self, name: str, state: str, next_poll_at: datetime | None, now: datetime) -> None: ...
+    def note_quiet(self, polls: Sequence[QuietPoll]) -> None: ...
     def apply_poll(
         self,
         name: str,
@@ -80,8 +80,13 @@ def poll(
     store: PostStore,
     enrich: Callable[[Post, datetime], Post],
     now: datetime,
+    later: Callable[[QuietPoll], None] | None = None,
 ) -> Polled:
-    """Poll one source once. A source that cannot be read costs only itself: reason kept, tried again later."""
+    """Poll one source once. A source that cannot be read costs only itself: reason kept, tried again later.
+
+    A poll that found nothing new is given to `later`, whose owner writes it down together with others; without
+    `later` it is written at once. Lost before that, it costs one more request.
+    """
     try:
         result = _ask(name, source, state, now)
     except SourceError as error:
@@ -90,7 +95,11 @@ def poll(
         return Polled(name, error=str(error))
     after = result.state
     if result.is_unchanged:
-        store.note_unchanged(name, after.to_json(), after.next_poll_at, now)
+        quiet = QuietPoll(name, after.to_json(), after.next_poll_at, now)
+        if later is None:
+            store.note_quiet([quiet])
+        else:
+            later(quiet)
         return Polled(name, is_unchanged=True, note=result.note)
     stats = replace(store.source_stats(name), first_polled_at=state.first_polled_at)
     keys = [key for post in result.posts for key in identity_keys(post)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -68,6 +69,7 @@ def is_public(address: Address) -> bool:
     return address in _PUBLIC_6 and not any(address in network for network in _NOT_PUBLIC_6)
 
 
+@lru_cache(maxsize=512)
 def read_place(url: str, base: str = "") -> Place:
     """Take an address apart; SourceError with the reason when it is none we would ever fetch."""
     shown = url[:100]

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from distributor.core.identity import Verdict
 from distributor.core.post import Post, post_to_json
+from distributor.core.source_state import QuietPoll
+from distributor.storage.database import run_quickly
 from distributor.storage.inserting import insert_new
 from distributor.storage.notices import add_notice
 from distributor.storage.tables import post, post_key, revision, source
@@ -187,6 +189,28 @@ def note_ok(
         before = json.loads(connection.execute(select(source.c.arrivals).where(source.c.name == name)).scalar_one())
         values["arrivals"] = json.dumps([*before, new][-_ARRIVALS_KEPT:])
     connection.execute(update(source).where(source.c.name == name).values(values))
+
+
+def note_quiet(connection: Connection, polls: Sequence[QuietPoll]) -> None:
+    """Polls that found nothing new, one statement for all."""
+    rows = [
+        {
+            "name": one.name,
+            "state": one.state,
+            "next_poll_at": one.next_poll_at and one.next_poll_at.timestamp(),
+            "at": one.at.timestamp(),
+        }
+        for one in polls
+    ]
+    run_quickly(connection, _NOTE_QUIET, rows)
+
+
+_NOTE_QUIET = (
+    "INSERT INTO source (name, state, next_poll_at, last_poll_at, last_ok_at, failures, error, arrivals) "
+    "VALUES (:name, :state, :next_poll_at, :at, :at, 0, '', '[]') ON CONFLICT (name) DO UPDATE SET "
+    "state = excluded.state, next_poll_at = excluded.next_poll_at, last_poll_at = excluded.last_poll_at, "
+    "last_ok_at = excluded.last_ok_at, failures = 0, error = ''"
+)
 
 
 def tell_held(connection: Connection, name: str, verdicts: Sequence[Verdict], now: datetime) -> None:

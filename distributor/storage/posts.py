@@ -14,8 +14,9 @@ from sqlalchemy import Connection, func, or_, select, update
 from distributor.core.identity import Known, SourceStats, Verdict
 from distributor.core.post import Post, post_from_json
 from distributor.core.reporting import SourceRow
-from distributor.storage.arrivals import note_ok, store_verdicts, tell_held, touch_source
-from distributor.storage.database import Database
+from distributor.core.source_state import QuietPoll
+from distributor.storage.arrivals import note_ok, note_quiet, store_verdicts, tell_held, touch_source
+from distributor.storage.database import Database, run_quickly
 from distributor.storage.notices import add_notice
 from distributor.storage.tables import edition_post, post, post_key, source
 
@@ -59,6 +60,17 @@ class Posts:
         with self._database.read() as connection:
             return {row.name: _source_row(row) for row in connection.execute(select(source))}
 
+    def load_states(self) -> dict[str, str]:
+        """The state of every source that was polled at least once. Asked each second, so it is one cheap look."""
+        with self._database.read() as connection:
+            return dict(run_quickly(connection, "SELECT name, state FROM source"))
+
+    def load_state(self, name: str) -> str:
+        """The state of one source, "" when it was never polled."""
+        with self._database.read() as connection:
+            found = connection.execute(select(source.c.state).where(source.c.name == name)).scalar()
+        return str(found or "")
+
     def source_stats(self, name: str) -> SourceStats:
         """What is usual for a source, for the blast brake."""
         with self._database.read() as connection:
@@ -91,11 +103,11 @@ class Posts:
                 )
             )
 
-    def note_unchanged(self, name: str, state: str, next_poll_at: datetime | None, now: datetime) -> None:
-        """A poll that found nothing new; one small write."""
-        with self._database.write() as connection:
-            touch_source(connection, name)
-            note_ok(connection, name, state, next_poll_at, now)
+    def note_quiet(self, polls: Sequence[QuietPoll]) -> None:
+        """Polls that found nothing new: one small write for all of them."""
+        if polls:
+            with self._database.write_lazily() as connection:
+                note_quiet(connection, polls)
 
     def find_known(self, name: str, keys: Sequence[str]) -> dict[str, Known]:
         """Key -> stored post, for the keys of this source that are known."""

@@ -44,7 +44,7 @@ class Source:
         address = self._address(state)
         fetched = self._fetcher.fetch(address, headers=_conditions(state))
         # Where the configured address answers again, a move that was believed and then failed is forgotten.
-        state = replace(state, url="") if address == self.settings.url else state
+        state = replace(state, url="") if state.url and address == self.settings.url else state
         if fetched.status == 304 and (state.etag or state.last_modified):
             return PollResult(self._rest(state, fetched, now), is_unchanged=True)
         _refuse_failure(fetched, now)
@@ -140,7 +140,7 @@ def _read_wish(fetched: Fetched) -> timedelta:
 def _follow_move(state: SourceState, fetched: Fetched) -> SourceState:
     """Count the polls that were sent to the same new address for good; believe it when it held."""
     if not fetched.moved_to:
-        return replace(state, moved_to="", moved_polls=0)
+        return replace(state, moved_to="", moved_polls=0) if state.moved_polls else state
     polls = state.moved_polls + 1 if fetched.moved_to == state.moved_to else 1
     if polls < MOVES_TO_BELIEVE:
         return replace(state, moved_to=fetched.moved_to, moved_polls=polls)
