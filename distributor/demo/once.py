@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,7 +20,7 @@ from distributor.demo.newsroom.stories import Story
 from distributor.demo.proof import Expected, find_faults
 from distributor.demo.readings import Readings
 from distributor.demo.setting import HARBOUR_READERS, READERS, Rhythm
-from distributor.demo.stage import FolderTaken, Stage, open_stage, start_product
+from distributor.demo.stage import FolderTaken, Stage, Tell, open_stage, start_product
 from distributor.demo.summary import write_summary
 from distributor.demo.visits import CHROME, call
 from distributor.demo.waiting import Stalled
@@ -41,6 +40,9 @@ def play(folder: Path | None) -> int:
     with end_on_signals(), choose_folder(folder) as place:
         try:
             faults, summary = _play_in(place, tell)
+        except KeyboardInterrupt:
+            say("Stopped; nothing is left running.")
+            return 130
         except FolderTaken as error:
             say(str(error))
             return 1
@@ -87,7 +89,7 @@ def end_on_signals() -> Iterator[None]:
             signal.signal(number, old)
 
 
-def _play_in(folder: Path, tell: Any) -> tuple[list[str], str]:
+def _play_in(folder: Path, tell: Tell) -> tuple[list[str], str]:
     with open_stage(folder, RHYTHM, pages_url="") as stage:
         tell(f"the newsroom ({stage.site.url}), a mailbox, Telegram and X are up")
         readings = Readings(stage.product.config)
@@ -115,7 +117,7 @@ def _find_trouble(readings: Readings) -> list[str]:
     return held + stuck
 
 
-def _tell_the_day(stage: Stage, readings: Readings, tell: Any) -> tuple[list[str], str]:
+def _tell_the_day(stage: Stage, readings: Readings, tell: Tell) -> tuple[list[str], str]:
     first = [stage.newsroom.publish(slug).story for slug in FIRST]
     tell(f"published: {', '.join(story.slug for story in first)}")
     _wait_for_counts(stage, posts=len(first), alerts=len(HARBOUR_READERS))
@@ -131,10 +133,14 @@ def _tell_the_day(stage: Stage, readings: Readings, tell: Any) -> tuple[list[str
     stage.wait_for("the clicks to be counted", lambda: _total(round_.read_report()) >= _total(wanted))
     for line in round_.told:
         tell(line)
+    stage.wait_for("the ledger to settle", lambda: not readings.list_open())
+    code = stage.product.stop()
+    tell("the product was asked to stop and has; now to what is where")
     expected = [_expect(story, corrected, left) for story in (*first, breaking)]
-    reports = _read_reports(stage)
-    faults = _find_all_faults(stage, round_, expected, reports)
-    return faults, write_summary(expected, stage, reports, readings.warnings())
+    faults = _find_all_faults(stage, readings, round_, expected)
+    if code:
+        faults.append(f"the product ended with exit code {code}:\n{stage.product.read_log()}")
+    return faults, write_summary(expected, stage, _read_links(stage), readings.warnings())
 
 
 def _wait_for_counts(stage: Stage, posts: int, alerts: int) -> None:
@@ -143,7 +149,7 @@ def _wait_for_counts(stage: Stage, posts: int, alerts: int) -> None:
     stage.wait_for(f"{alerts} harbour alerts", lambda: len(stage.sendgrid.seen) >= alerts)
 
 
-def _unsubscribe_one(stage: Stage, readings: Readings, tell: Any) -> str:
+def _unsubscribe_one(stage: Stage, readings: Readings, tell: Tell) -> str:
     """One click in a mail program: a POST to the address in the mail's header (RFC 8058)."""
     mail = find_mail(stage.sendgrid.seen)
     address = find_unsubscribe(mail)
@@ -159,7 +165,7 @@ def _unsubscribe_one(stage: Stage, readings: Readings, tell: Any) -> str:
     return mail.recipient
 
 
-def _correct(stage: Stage, readings: Readings, tell: Any) -> Story:
+def _correct(stage: Stage, readings: Readings, tell: Tell) -> Story:
     article = stage.newsroom.correct()
     assert article is not None
     address = stage.site.url + article.path
@@ -168,7 +174,7 @@ def _correct(stage: Stage, readings: Readings, tell: Any) -> Story:
     return article.story
 
 
-def _break(stage: Stage, tell: Any, alerts: int) -> Story:
+def _break(stage: Stage, tell: Tell, alerts: int) -> Story:
     article = stage.newsroom.publish_breaking()
     assert article is not None
     tell(f"breaking: “{article.story.headline}”")
@@ -187,20 +193,13 @@ def _total(report: dict[Any, Any]) -> int:
     return sum(tally.people + tally.others for tally in report.values())
 
 
-def _read_reports(stage: Stage) -> dict[str, list[dict[str, Any]]]:
-    """What the product's own commands print."""
-    tables = {
-        "deliveries": ("deliveries", "--limit", "1000", "--json"),
-        "clicks": ("links", "--limit", "10000", "--json"),
-    }
-    with ThreadPoolExecutor() as pool:
-        texts = pool.map(lambda words: stage.product.ask(*words), tables.values())
-        return {name: json.loads(text) for name, text in zip(tables, texts, strict=True)}
+def _read_links(stage: Stage) -> list[dict[str, Any]]:
+    """What the product's own command says about its links."""
+    rows: list[dict[str, Any]] = json.loads(stage.product.ask("links", "--limit", "10000", "--json"))
+    return rows
 
 
-def _find_all_faults(
-    stage: Stage, round_: ClickRound, expected: list[Expected], reports: dict[str, list[dict[str, Any]]]
-) -> list[str]:
+def _find_all_faults(stage: Stage, readings: Readings, round_: ClickRound, expected: list[Expected]) -> list[str]:
     faults = find_faults(expected, stage.telegram.seen, stage.x.seen, stage.smtp.seen, stage.sendgrid.seen)
     counted = round_.read_report()
     for place in sorted({*round_.expected, *counted}):
@@ -208,10 +207,6 @@ def _find_all_faults(
         if wanted != got:
             faults.append(f"clicks on {' '.join(place)}: {got} in the report instead of {wanted}")
     arrived = sum(len(seen) for seen in (stage.telegram.seen, stage.x.seen, stage.smtp.seen, stage.sendgrid.seen))
-    states = {row["state"] for row in reports["deliveries"]}
-    if states != {"sent"} or len(reports["deliveries"]) != arrived:
-        faults.append(f"the ledger has {len(reports['deliveries'])} deliveries {states} for {arrived} messages")
-    code = stage.product.stop()
-    if code:
-        faults.append(f"the product ended with exit code {code}:\n{stage.product.read_log()}")
+    if readings.deliveries() != {"sent": arrived}:
+        faults.append(f"the ledger says {readings.deliveries()} of {arrived} messages that arrived")
     return faults

@@ -15,6 +15,15 @@ from distributor.demo.waiting import Stalled
 PATIENCE = 120.0
 
 
+def name_program() -> str:
+    """What to type at a terminal here to run the product."""
+    script = Path(sys.executable).with_name("distributor")
+    if not script.is_file():
+        return f"{sys.executable} -m distributor"
+    here = Path.cwd()
+    return str(script.relative_to(here) if script.is_relative_to(here) else script)
+
+
 class Product:
     """One running `distributor run`. It ends with this process, also when this process is killed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -53,9 +54,17 @@ class Readings:
     def clicks(self, by: GroupBy) -> list[ClickCount]:
         return self._ask(lambda app: app.storage.reports.count_clicks(by, limit=_ALL))
 
-    def deliveries(self) -> dict[tuple[str, str], int]:
-        """(channel, state) -> how many."""
-        return self._ask(lambda app: app.storage.reports.count_deliveries())
+    def deliveries(self) -> dict[str, int]:
+        """State -> how many deliveries are in it, where there are any."""
+        states: Counter[str] = Counter()
+        for (_, state), number in self._ask(lambda app: app.storage.reports.count_deliveries()).items():
+            states[state] += number
+        return dict(+states)
+
+    def list_open(self) -> list[str]:
+        """Editions that still have something to do."""
+        rows = self._ask(lambda app: app.storage.reports.list_editions(limit=_ALL))
+        return [f"{row.channel}: {row.title}" for row in rows if row.state in ("planned", "frozen")]
 
     def members(self, list_name: str) -> int:
         return self._ask(lambda app: app.storage.reports.count_members(list_name))

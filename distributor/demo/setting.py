@@ -7,10 +7,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from distributor.demo.newsroom.stories import PAPER
+
+Settings = Mapping[str, Any]
 
 SENDER = "news@harbour-gazette.example"
 LISTS = ("readers", "harbour")
@@ -33,60 +37,74 @@ class Rhythm:
     timezone: str = "UTC"
 
 
-def write_config(
-    path: Path,
-    *,
-    public_url: str,
-    feed_url: str,
-    pages_url: str,
-    rhythm: Rhythm,
-    services: Mapping[str, Mapping[str, Any]],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where things are: the product to its readers, the newsroom's feed, the demo's own pages."""
+
+    public: str
+    feed: str
+    pages: str
+
+
+_CONFIG = Template("""\
+# Written by the demo. Only the addresses differ from a real newsroom's configuration.
+site:
+  name: $paper
+  public_url: $public_url
+  timezone: $timezone
+  follow: $follow
+web: {listen: $listen}
+state_dir: ../var
+templates_dir: ../templates
+network:
+  allow_private: [$newsroom]  # the newsroom is on this machine
+
+sources:
+  - {name: gazette, kind: feed, url: $feed_url, every: 1s}
+
+channels:
+  - $telegram
+  - $x
+  - $letter
+  - $harbour
+
+schedules:
+  - {name: telegram-now, channel: telegram, form: each, when: immediately}
+  - {name: x-now, channel: x, form: each, when: immediately, filter: {not: {sections: [Weather]}}}
+  - {name: harbour-alert, channel: harbour, form: each, when: immediately, filter: {sections: [Harbour]}}
+  - {name: briefing, channel: letter, form: digest, every: $every, min_items: $fewest, title: The briefing}
+""")
+
+
+def write_config(path: Path, rhythm: Rhythm, addresses: Addresses, services: Mapping[str, Settings]) -> None:
     """The configuration file. `services` are the sandboxes' own channel entries: telegram, x, smtp, sendgrid."""
-    listen = public_url.removeprefix("http://")
-    newsroom = feed_url.removeprefix("http://").partition("/")[0]
-    site_url = feed_url.rpartition("/")[0]
     letter = {**services["smtp"], "from": f"{PAPER} <{SENDER}>", "list": "readers"}
     alerts = {**services["sendgrid"], "from": f"{PAPER} harbour desk <{SENDER}>", "list": "harbour"}
-    follow = {"rss": feed_url, "telegram": f"{pages_url}/telegram", "x": f"{pages_url}/x"}
-    lines = [
-        "# Written by the demo. Only the addresses differ from a real newsroom's configuration.",
-        "site:",
-        f"  name: {PAPER}",
-        f"  public_url: {public_url}",
-        f"  timezone: {rhythm.timezone}",
-        f"  follow: {_flow(follow)}",
-        f"web: {{listen: {_quote(listen)}}}",
-        "state_dir: ../var",
-        "templates_dir: ../templates",
-        "network:",
-        f"  allow_private: [{_quote(newsroom)}]  # the newsroom {site_url} is on this machine",
-        "",
-        "sources:",
-        f"  - {{name: gazette, kind: feed, url: {_quote(feed_url)}, every: 1s}}",
-        "",
-        "channels:",
-        _entry("telegram", services["telegram"]),
-        _entry("x", services["x"]),
-        _entry("letter", letter),
-        _entry("harbour", alerts),
-        "",
-        "schedules:",
-        "  - {name: telegram-now, channel: telegram, form: each, when: immediately}",
-        "  - {name: x-now, channel: x, form: each, when: immediately, filter: {not: {sections: [Weather]}}}",
-        "  - {name: harbour-alert, channel: harbour, form: each, when: immediately, filter: {sections: [Harbour]}}",
-        f"  - {{name: briefing, channel: letter, form: digest, every: {rhythm.digest_every}, "
-        f"min_items: {rhythm.fewest}, title: The briefing}}",
-    ]
+    follow = {"rss": addresses.feed, "telegram": f"{addresses.pages}/telegram", "x": f"{addresses.pages}/x"}
+    text = _CONFIG.substitute(
+        paper=PAPER,
+        public_url=addresses.public,
+        timezone=rhythm.timezone,
+        follow=_flow(follow),
+        listen=_quote(urlsplit(addresses.public).netloc),
+        newsroom=_quote(urlsplit(addresses.feed).netloc),
+        feed_url=_quote(addresses.feed),
+        telegram=_entry("telegram", services["telegram"]),
+        x=_entry("x", services["x"]),
+        letter=_entry("letter", letter),
+        harbour=_entry("harbour", alerts),
+        every=rhythm.digest_every,
+        fewest=rhythm.fewest,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
 
-def _entry(name: str, settings: Mapping[str, Any]) -> str:
-    return f"  - {_flow({'name': name, **settings})}"
+def _entry(name: str, settings: Settings) -> str:
+    return _flow({"name": name, **settings})
 
 
-def _flow(settings: Mapping[str, Any]) -> str:
+def _flow(settings: Settings) -> str:
     return "{" + ", ".join(f"{key}: {_quote(value)}" for key, value in settings.items()) + "}"
 
 

@@ -18,7 +18,7 @@ from distributor.demo.newsroom.paper import Newsroom
 from distributor.demo.newsroom.site import NewsroomSite
 from distributor.demo.ports import find_port
 from distributor.demo.product import Product
-from distributor.demo.setting import HARBOUR_READERS, READERS, Rhythm, write_config, write_readers
+from distributor.demo.setting import HARBOUR_READERS, READERS, Addresses, Rhythm, write_config, write_readers
 from distributor.demo.waiting import Stalled, wait_for
 
 CHAT = "@harbour_gazette"
@@ -78,19 +78,13 @@ def open_stage(
         stack.callback(product.stop)
         site.report_url = f"{pages_url}/numbers" if pages_url else ""
         telegram, x, smtp, sendgrid = services
-        write_config(
-            config,
-            public_url=product.url,
-            feed_url=site.feed_url,
-            pages_url=pages_url or site.url,
-            rhythm=rhythm,
-            services={
-                "telegram": telegram.settings(),
-                "x": x.settings(),
-                "smtp": smtp.settings(),
-                "sendgrid": sendgrid.settings(),
-            },
-        )
+        entries = {
+            "telegram": telegram.settings(),
+            "x": x.settings(),
+            "smtp": smtp.settings(),
+            "sendgrid": sendgrid.settings(),
+        }
+        write_config(config, rhythm, Addresses(product.url, site.feed_url, pages_url or site.url), entries)
         yield Stage(folder, pages_url, newsroom, site, telegram, x, smtp, sendgrid, product)
 
 

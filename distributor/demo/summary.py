@@ -20,11 +20,11 @@ Row = Sequence[object]
 def write_summary(
     expected: Sequence[Expected],
     stage: Stage,
-    reports: dict[str, list[dict[str, Any]]],
+    links: Sequence[dict[str, Any]],
     warnings: Sequence[str],
 ) -> str:
-    """Two tables in plain text and what the desk was warned of. `reports` are the product's own commands' words."""
-    tables = [*_write_deliveries(expected, stage), "", *_write_clicks(reports["clicks"])]
+    """Two tables in plain text and what the desk was warned of. `links` are what `distributor links` prints."""
+    tables = [*_write_deliveries(expected, stage), "", *_write_clicks(links)]
     return "\n".join([*tables, "", *(f"The desk was warned: {warning}." for warning in warnings)])
 
 

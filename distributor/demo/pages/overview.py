@@ -39,9 +39,9 @@ def write_overview(view: Overview, places: Places) -> str:
 <p>On this machine runs <b>{PAPER}</b>, a small invented newspaper, and beside it the product with an ordinary
 configuration. It polls the paper’s feed, words each story for each channel, and sends it: to Telegram and X at
 once, to those who asked for harbour news by mail, and to all readers as a letter with everything new.</p>
-<p>Telegram, X and the mail servers are stand-ins on loopback that answer like the real ones. Nothing leaves this
-machine and no account is needed. Press a button, look at what arrives, and follow a link there: you will be
-counted.</p>
+<p>Telegram, X and the mail servers are stand-ins on loopback that answer like the real ones. No account is needed
+and nothing leaves this machine; only a share button opens the real network’s page. Press a button, look at what
+arrives, and follow a link there: you will be counted.</p>
 </section>
 <div class="desk">{_write_buttons(view)}{_write_letter(view.board)}</div>
 {_write_tiles(view, places)}

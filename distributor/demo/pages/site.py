@@ -19,6 +19,7 @@ from distributor.demo.pages.numbers import write_numbers
 from distributor.demo.pages.overview import Overview, write_overview
 from distributor.demo.pages.telegram import write_telegram
 from distributor.demo.pages.x import write_timeline
+from distributor.demo.product import name_program
 from distributor.demo.readings import Readings
 from distributor.demo.stage import ACCOUNT, CHAT, Stage
 from distributor.demo.visits import TELEGRAM_BOT, X_BOT
@@ -129,17 +130,20 @@ class DemoSite(WebSite):
         assert self._readings is not None
         names: tuple[GroupBy, ...] = ("channel", "slot", "post")
         clicks = {name: self._readings.clicks(name) for name in names}
-        command = f"distributor report --by slot --config {stage.product.config}"
+        command = f"{name_program()} report --by slot --config {stage.product.config}"
         return write_numbers(clicks, self._look().deliveries or {}, command)
 
     def _show_inside(self, stage: Stage, request: Request) -> str:
-        config = stage.product.config
+        program, config = name_program(), stage.product.config
         commands = (
-            ("what goes where and when", f"distributor plan --days 1 --config {config}"),
-            ("what became of each message", f"distributor deliveries --config {config}"),
-            ("whether anything needs a person", f"distributor status --config {config}"),
-            ("the next post on X, before it goes out", f"distributor preview x --config {config}"),
-            ("stop a channel", f'distributor pause telegram --reason "trying it out" --config {config}'),
+            ("what went out, edition by edition", f"{program} editions --config {config}"),
+            ("what became of each message", f"{program} deliveries --config {config}"),
+            ("whether anything needs a person", f"{program} status --config {config}"),
+            ("the newest story as X would get it", f"{program} preview x --config {config}"),
+            (
+                "stop a channel, and open it again with resume",
+                f"{program} pause telegram --reason fog --config {config}",
+            ),
         )
         return write_inside(config.read_text(encoding="utf-8"), stage.product.read_log(60), commands)
 
