@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -19,6 +19,9 @@ from distributor.pipeline.reconcile import Ledger as UnknownLedger
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+
+#: Seconds a list rests when nobody of a batch got through: it may have been those readers' own servers.
+LONGEST_LIST_REST = 60.0
 
 
 class Ledger(Protocol):
@@ -103,16 +106,7 @@ def _send_batch(lane: Lane, batch: Batch) -> None:
     wire = _Wire(lane, messages, is_bulk)
     outcomes = _call(lane, messages, wire)
     now = lane.clock()
-    settled = [
-        Settled(
-            message.delivery_id,
-            message.attempt,
-            wire.started.get(index, now),
-            now,
-            settle(outcome, message.attempt, lane.channel.limits.attempts, message.delivery_id),
-        )
-        for index, (message, outcome) in enumerate(zip(messages, outcomes, strict=True))
-    ]
+    settled = [wire.judge(index, outcome, now) for index, outcome in enumerate(outcomes)]
     _settle(lane, settled)
     if is_bulk:
         lane.journal.forget()
@@ -162,9 +156,9 @@ def _rest(lane: Lane, outcomes: Sequence[Outcome], settled: Sequence[Settled], i
     stamps = [o.rest_until for o in outcomes if isinstance(o, Accepted) and o.rest_until is not None]
     until = [datetime.fromtimestamp(stamp, now.tzinfo) for stamp in stamps]
     if is_bulk:
-        away = [s.settlement.wait for o, s in zip(outcomes, settled, strict=True) if isinstance(o, Outage)]
-        if away and len(away) == len(outcomes):
-            until.append(now + timedelta(seconds=min(away)))
+        waits = [s.settlement.wait for o, s in zip(outcomes, settled, strict=True) if isinstance(o, Busy | Outage)]
+        if waits and len(waits) == len(outcomes):
+            until.append(now + timedelta(seconds=min(*waits, LONGEST_LIST_REST)))
     else:
         until += [now + timedelta(seconds=o.retry_after) for o in outcomes if isinstance(o, Busy)]
     if until and max(until) > now:
@@ -182,6 +176,14 @@ class _Wire:
         self._last_start = lane.clock() + timedelta(seconds=lane.lease - lane.margin)
         self.started: dict[int, datetime] = {}
         self.outcomes: dict[int, Outcome] = {}
+
+    def judge(self, index: int, outcome: Outcome, now: datetime) -> Settled:
+        """What the ledger is to be told of one message."""
+        message = self._messages[index]
+        what = settle(outcome, message.attempt, self._lane.channel.limits.attempts, message.delivery_id)
+        if isinstance(outcome, NotStarted) and index in self.started:
+            what = replace(what, detail="stopped after an explicit no to its first form")
+        return Settled(message.delivery_id, message.attempt, self.started.get(index, now), now, what)
 
     def start(self, indexes: Sequence[int]) -> bool:
         """False when stopping, paused, near the end of the lease, or when it cannot be put on record."""
