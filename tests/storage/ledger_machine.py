@@ -1,0 +1,380 @@
+"""Everything that can happen to deliveries, in any order, against a dictionary that knows what must come of it.
+
+Holders may be stale: a ticket is what a lane in some process still believes it may do, whatever the database says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import select
+
+from distributor.core.delivery import MOVES, TERMINAL, State, settle
+from distributor.core.errors import Busy, ChannelClosed, MessageRefused, Outage, RecipientGone, Unknown
+from distributor.core.message import Accepted, NotStarted, Outcome
+from distributor.core.sending import Evidence, Settled, Wait
+from distributor.storage import Storage
+from distributor.storage.tables import delivery, edition
+from tests.storage.scene import add_edition, add_readers
+
+LEASE = 900.0
+MARGIN = 180.0
+TRIES = 3
+READERS = 3
+FENCES = ("a", "b")
+LISTS = {"tg": "", "letter": "readers"}
+START = datetime.fromisoformat("2026-11-23T07:30:00+00:00")
+
+BEFORE_START: tuple[Outcome, ...] = (
+    NotStarted(),
+    Outage("refused"),
+    Busy("later", 30.0),
+    RecipientGone("gone"),
+    ChannelClosed("closed"),
+)
+AFTER_START: tuple[Outcome, ...] = (
+    Accepted("id"),
+    Unknown("reset"),
+    MessageRefused("no"),
+    Busy("later", 30.0),
+    Outage("421"),
+    NotStarted(),
+)
+
+
+@dataclass
+class Copy:
+    """What must be true of one delivery. `exposures`: tries after which somebody may see it."""
+
+    id: int
+    edition: int
+    channel: str
+    reader: int
+    state: State = "queued"
+    attempts: int = 0
+    fence: str = ""
+    lease_until: datetime = START
+    not_before: datetime = START
+    is_late: bool = False
+    exposures: int = 0
+    resends: int = 0
+
+
+@dataclass
+class Ticket:
+    """What a holder believes: that it may send this delivery as this try."""
+
+    fence: str
+    copy: Copy
+    number: int
+    lease_until: datetime
+    is_started: bool = False
+    is_accepted: bool = False
+
+
+@dataclass
+class Issue:
+    """An edition. `late_after` None: never late."""
+
+    id: int
+    channel: str
+    due_at: datetime
+    late_after: datetime | None
+    copies: list[Copy] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        return all(copy.state in TERMINAL for copy in self.copies)
+
+    def is_late(self, now: datetime) -> bool:
+        return self.late_after is not None and self.late_after < now
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Subclasses say which database."""
+
+    storage: Storage
+
+    def open_storage(self) -> Storage:
+        raise NotImplementedError
+
+    @initialize()
+    def open(self) -> None:
+        self.storage = self.open_storage()
+        self.now = START
+        self.issues: dict[int, Issue] = {}
+        self.copies: dict[int, Copy] = {}
+        self.tickets: list[Ticket] = []
+        self.paused: set[str] = set()
+        self.barred: set[int] = set()
+        self.decided: set[int] = set()
+        self.before: dict[int, State] = {}
+        add_readers(self.storage, self.now, READERS)
+
+    def teardown(self) -> None:
+        if hasattr(self, "storage"):
+            self.storage.close()
+
+    # -- what comes in ---------------------------------------------------------------------------------------
+
+    @rule(channel=st.sampled_from(sorted(LISTS)), minutes=st.sampled_from([5, 60, 600]))
+    def plan_an_edition(self, channel: str, minutes: int) -> None:
+        lateness = timedelta(minutes=minutes)
+        number = len(self.issues) + 1
+        found = add_edition(
+            self.storage, self.now, channel=channel, list_name=LISTS[channel], number=number, lateness=lateness
+        )
+        issue = Issue(found, channel, self.now, self.now + lateness)
+        for row in self.rows():
+            if row.edition_id == found:
+                issue.copies.append(Copy(row.id, found, channel, row.recipient_id))
+        readers = {copy.reader for copy in issue.copies}
+        assert readers == ({0} if channel == "tg" else set(range(1, READERS + 1)) - self.barred)
+        self.issues[found] = issue
+        self.copies |= {copy.id: copy for copy in issue.copies}
+
+    @rule(minutes=st.sampled_from([0.5, 2, 20, 90]))
+    def let_time_pass(self, minutes: float) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    # -- a lane at work --------------------------------------------------------------------------------------
+
+    @rule(channel=st.sampled_from(sorted(LISTS)), fence=st.sampled_from(FENCES), limit=st.integers(1, 3))
+    def claim(self, channel: str, fence: str, limit: int) -> None:
+        batch = self.storage.ledger.claim(
+            channel, limit=1 if channel == "tg" else limit, paces=(), fence=fence, lease=LEASE, now=self.now
+        )
+        ready = self.find_ready(channel)
+        if isinstance(batch, Wait):
+            assert not ready, "there was work"
+            return
+        expected = ready[: 1 if channel == "tg" else limit]
+        for copy in expected:
+            if copy.reader in self.barred and copy.reader:
+                copy.state = "skipped"
+                continue
+            copy.state, copy.fence, copy.lease_until = "claimed", fence, self.now + timedelta(seconds=LEASE)
+            self.tickets.append(Ticket(fence, copy, copy.attempts + 1, copy.lease_until))
+        claimed = [one.delivery_id for one in batch.claimed]
+        assert claimed == [copy.id for copy in expected if copy.state == "claimed"]
+
+    def find_ready(self, channel: str) -> list[Copy]:
+        """What may go now: of the edition that was due first."""
+        if channel in self.paused:
+            return []
+        for issue in sorted(self.issues.values(), key=lambda one: (one.due_at, one.id)):
+            ready = [c for c in issue.copies if c.state == "queued" and c.not_before <= self.now]
+            if issue.channel == channel and ready and not issue.is_late(self.now):
+                return sorted(ready, key=lambda copy: copy.id)
+        return []
+
+    @precondition(lambda self: any(not ticket.is_started for ticket in self.tickets))
+    @rule(data=st.data())
+    def start(self, data: st.DataObject) -> None:
+        ticket = data.draw(st.sampled_from([one for one in self.tickets if not one.is_started]))
+        copy = ticket.copy
+        if copy.channel != "tg":
+            # A line in the send journal; the lane looks at the clock and the pause, not at the database.
+            in_time = self.now <= ticket.lease_until - timedelta(seconds=MARGIN)
+            if in_time and copy.channel not in self.paused:
+                ticket.is_started = True
+                copy.exposures += 1
+            return
+        may = copy.state == "claimed" and copy.fence == ticket.fence and copy.channel not in self.paused
+        begun = self.storage.ledger.start([copy.id], ticket.fence, self.now)
+        assert begun == ([copy.id] if may else [])
+        if may:
+            # A stale ticket of the same holder speaks of the same right.
+            ticket.number = copy.attempts + 1
+            copy.state, copy.attempts = "sending", ticket.number
+            ticket.is_started = True
+            copy.exposures += 1
+
+    @precondition(lambda self: self.tickets)
+    @rule(data=st.data(), is_told_twice=st.booleans())
+    def answer(self, data: st.DataObject, is_told_twice: bool) -> None:
+        ticket = data.draw(st.sampled_from(self.tickets))
+        outcome = data.draw(st.sampled_from(AFTER_START if ticket.is_started else BEFORE_START))
+        if ticket.is_accepted:
+            outcome = Accepted("id")
+        copy = ticket.copy
+        what = settle(outcome, ticket.number, TRIES, copy.id)
+        one = Settled(copy.id, ticket.number, self.now, self.now, what)
+        for _ in range(1 + is_told_twice):
+            self.storage.ledger.settle(copy.channel, ticket.fence, [one], self.now)
+        self.tickets.remove(ticket)
+        if ticket.is_started and what.state not in ("sent", "unknown"):
+            copy.exposures -= 1
+        if what.closes_channel:
+            self.paused.add(copy.channel)
+        self.apply(ticket, what)
+
+    def apply(self, ticket: Ticket, what: Any) -> None:
+        copy = ticket.copy
+        is_claimed = copy.state == "claimed" and copy.attempts == ticket.number - 1
+        is_sending = copy.state == "sending" and copy.attempts == ticket.number
+        is_late = copy.state == "unknown" and copy.attempts == ticket.number and what.state == "sent"
+        if copy.fence != ticket.fence or not (is_claimed or is_sending or is_late):
+            return
+        is_counted = what.is_attempt or what.state == "unknown"
+        copy.state, copy.attempts = what.state, ticket.number if is_counted else ticket.number - 1
+        copy.fence = copy.fence if what.state in ("sent", "unknown") else ""
+        copy.not_before = self.now + timedelta(seconds=what.wait)
+        if what.recipient_gone and copy.reader:
+            self.barred.add(copy.reader)
+
+    @precondition(lambda self: any(t.is_started and t.copy.channel != "tg" for t in self.tickets))
+    @rule(data=st.data())
+    def accept_and_tell_only_the_journal(self, data: st.DataObject) -> None:
+        bulk = [one for one in self.tickets if one.is_started and one.copy.channel != "tg"]
+        data.draw(st.sampled_from(bulk)).is_accepted = True
+
+    # -- what goes wrong -------------------------------------------------------------------------------------
+
+    @rule(fence=st.sampled_from(FENCES))
+    def kill_and_recover(self, fence: str) -> None:
+        mine = [ticket for ticket in self.tickets if ticket.fence == fence]
+        bulk = [ticket for ticket in mine if ticket.is_started and ticket.copy.channel != "tg"]
+        proof = {one.copy.id: "sent id" if one.is_accepted else "started" for one in bulk}
+        alive = [one for one in FENCES if one != fence]
+        for _ in range(2):
+            self.storage.recovery.recover(Evidence(proof, frozenset({fence})), alive, self.now)
+        self.tickets = [ticket for ticket in self.tickets if ticket.fence != fence]
+        for copy in self.copies.values():
+            if copy.fence != fence or copy.state not in ("claimed", "sending"):
+                continue
+            word = proof.get(copy.id, "")
+            is_lost = copy.state == "sending" or word == "started"
+            after: State = "sent" if word.startswith("sent") else "unknown" if is_lost else "queued"
+            copy.attempts += copy.state == "claimed" and after != "queued"
+            copy.state = after
+            copy.fence = "" if after == "queued" else copy.fence
+
+    @rule()
+    def let_leases_run_out(self) -> None:
+        self.now += timedelta(seconds=LEASE + 1)
+        self.storage.recovery.expire_leases(self.now)
+        for copy in self.copies.values():
+            if copy.state not in ("claimed", "sending") or copy.lease_until >= self.now:
+                continue
+            if copy.state == "claimed" and copy.channel == "tg":
+                copy.state, copy.fence = "queued", ""
+            else:
+                copy.attempts += copy.state == "claimed"
+                copy.state = "unknown"
+
+    @rule()
+    def hold_what_is_late(self) -> None:
+        self.storage.recovery.hold_late(self.now)
+        for issue in self.issues.values():
+            for copy in issue.copies:
+                if issue.is_late(self.now) and copy.state == "queued":
+                    copy.state, copy.is_late = "held", True
+
+    # -- what people decide ----------------------------------------------------------------------------------
+
+    @rule(channel=st.sampled_from(sorted(LISTS)))
+    def pause(self, channel: str) -> None:
+        self.storage.decisions.pause(channel, "wrong headline", "anna", self.now)
+        self.paused.add(channel)
+
+    @rule(channel=st.sampled_from(sorted(LISTS)))
+    def resume(self, channel: str) -> None:
+        self.storage.decisions.resume(channel, "anna", self.now)
+        self.paused.discard(channel)
+        for copy in self.copies.values():
+            if copy.channel == channel and copy.state == "held" and not copy.is_late:
+                copy.state, copy.not_before = "queued", self.now
+
+    @rule(reader=st.integers(1, READERS), everywhere=st.booleans())
+    def suppress(self, reader: int, everywhere: bool) -> None:
+        address = f"reader{reader - 1}@example.org"
+        self.storage.recipients.suppress([address], "" if everywhere else "readers", "complained", self.now)
+        self.barred.add(reader)
+
+    @precondition(lambda self: any(copy.state == "unknown" for copy in self.copies.values()))
+    @rule(data=st.data(), decision=st.sampled_from(["sent", "resend", "leave"]))
+    def decide_about_an_unknown(self, data: st.DataObject, decision: str) -> None:
+        copy = data.draw(st.sampled_from([one for one in self.copies.values() if one.state == "unknown"]))
+        assert self.storage.decisions.resolve(copy.id, decision, "anna", self.now)
+        copy.fence, copy.not_before = "", self.now
+        if decision == "resend":
+            copy.state = "queued"
+            copy.resends += 1
+            self.decided.add(copy.id)
+        else:
+            copy.state = "sent" if decision == "sent" else "presumed"
+
+    @precondition(lambda self: self.copies)
+    @rule(data=st.data())
+    def find_it_on_the_service(self, data: st.DataObject) -> None:
+        copy = data.draw(st.sampled_from(list(self.copies.values())))
+        was_open = copy.state in ("unknown", "presumed")
+        assert self.storage.recovery.prove_sent(copy.id, "id", "found on the timeline", self.now) == was_open
+        if was_open:
+            copy.state = "sent"
+
+    @precondition(lambda self: self.issues)
+    @rule(data=st.data(), is_kept=st.booleans())
+    def release_or_give_up(self, data: st.DataObject, is_kept: bool) -> None:
+        issue = data.draw(st.sampled_from(list(self.issues.values())))
+        touched = [c for c in issue.copies if c.state == "held" or (c.state == "queued" and not is_kept)]
+        if is_kept:
+            done = self.storage.decisions.release(issue.id, None, "anna", self.now)
+            issue.late_after = None if touched else issue.late_after
+        else:
+            done = self.storage.decisions.give_up(issue.id, "old news", "anna", self.now)
+        assert done == len(touched)
+        for copy in touched:
+            copy.state = "queued" if is_kept else "skipped"
+            copy.is_late, copy.not_before = False, self.now
+
+    # -- what must always be true ----------------------------------------------------------------------------
+
+    def rows(self) -> list[Any]:
+        with self.storage.database.read() as connection:
+            return list(connection.execute(select(delivery).order_by(delivery.c.id)))
+
+    @invariant()
+    def every_delivery_is_where_it_must_be(self) -> None:
+        rows = self.rows()
+        found = {row.id: (row.state, row.attempts) for row in rows}
+        assert found == {copy.id: (copy.state, copy.attempts) for copy in self.copies.values()}
+        for row in rows:
+            copy = self.copies[row.id]
+            if row.state in ("claimed", "sending", "unknown"):
+                assert row.fence == copy.fence
+            assert bool(row.may_duplicate) == (copy.resends > 0)
+
+    @invariant()
+    def no_delivery_made_a_forbidden_move(self) -> None:
+        for row in self.rows():
+            was = self.before.get(row.id, "queued")
+            reach = MOVES[was] | ({"skipped"} if was == "queued" else set())
+            assert row.state == was or row.state in reach, f"{was} -> {row.state}"
+            if was == "unknown" and row.state == "queued":
+                assert row.id in self.decided
+            self.before[row.id] = row.state
+        self.decided.clear()
+
+    @invariant()
+    def nobody_can_see_a_message_twice_unless_a_person_took_that_chance(self) -> None:
+        for copy in self.copies.values():
+            assert 0 <= copy.exposures <= 1 + copy.resends, copy
+
+    @invariant()
+    def sums_agree_and_an_edition_is_complete_when_all_have_ended(self) -> None:
+        with self.storage.database.read() as connection:
+            rows = list(connection.execute(select(edition)))
+        for row in rows:
+            issue = self.issues[row.id]
+            assert row.audience == len(issue.copies)
+            assert (row.state == "complete") == issue.is_complete
+            if row.state == "complete":
+                sums = {name: getattr(row, name) for name in ("sent", "failed", "skipped", "presumed")}
+                assert sums == {name: sum(c.state == name for c in issue.copies) for name in sums}
+        assert self.storage.reports.find_mismatches() == []
