@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from distributor.core.reporting import EditionRow, LinkRow
@@ -48,7 +48,9 @@ class Snapshot:
     editions: Sequence[EditionRow] = ()
     links: Sequence[LinkRow] = ()
     plans: Sequence[Plan] = ()
-    deliveries: Mapping[tuple[str, str], int] | None = None
+    deliveries: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    #: Channel -> why it was stopped.
+    paused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +84,22 @@ def _make_cells(row: PostRow, article: Article, snapshot: Snapshot) -> dict[str,
             own = [link for link in links if link.schedule == plan.name and link.slot == "article"]
             edition = editions.get(own[0].edition_id or 0) if own else None
             held = f"held for the desk: {row.reason}" if row.status == "held" else ""
-            cells[plan.name] = _make_cell(edition, links, article) if edition else Cell(trouble=held)
+            cells[plan.name] = _make_cell(edition, links, article, snapshot) if edition else Cell(trouble=held)
     return cells
 
 
-def _make_cell(edition: EditionRow, links: Sequence[LinkRow], article: Article) -> Cell:
+def _make_cell(edition: EditionRow, links: Sequence[LinkRow], article: Article, snapshot: Snapshot) -> Cell:
     followed = [link for link in links if link.edition_id == edition.id]
     at = edition.completed_at or edition.due_at
     is_stuck = edition.state in ("parked", "held") or edition.counts.get("failed") or edition.counts.get("unknown")
+    paused = snapshot.paused.get(edition.channel) if edition.state != "complete" else None
     return Cell(
         sent=edition.counts.get("sent", 0),
         audience=edition.audience,
         at=at,
         people=sum(link.human for link in followed),
         others=sum(link.other for link in followed),
-        trouble=edition.reason or edition.state if is_stuck else "",
+        trouble=(edition.reason or edition.state) if is_stuck else f"paused: {paused}" if paused else "",
         warning=next(iter(json.loads(edition.warnings or "[]")), ""),
         is_outdated=article.is_corrected and at < article.updated_at,
     )

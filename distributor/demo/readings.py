@@ -87,4 +87,5 @@ def _take_snapshot(app: App) -> Snapshot:
         links=reports.list_links(limit=_ALL),
         plans=app.plans,
         deliveries=reports.count_deliveries(),
+        paused=app.storage.decisions.list_paused(),
     )

@@ -21,8 +21,11 @@ import pytest
 from distributor.channels.x.length import find_urls
 from distributor.core.hold_words import find_hold_words
 from distributor.core.post import Post
+from distributor.core.reporting import EditionRow, LinkRow
 from distributor.core.sandbox import Sighting
+from distributor.core.schedule import parse_rule
 from distributor.demo import play_once, run_demo
+from distributor.demo.board import Snapshot, make_board
 from distributor.demo.cards import read_card
 from distributor.demo.letters import find_unsubscribe, read_headers
 from distributor.demo.newsroom.paper import Newsroom
@@ -36,6 +39,8 @@ from distributor.demo.setting import GONE, READERS, Rhythm
 from distributor.demo.stage import Stage, open_stage
 from distributor.demo.visits import CHROME, call, unpack_share
 from distributor.demo.waiting import Stalled, wait_for
+from distributor.pipeline.plan import Plan
+from distributor.storage.posts import PostRow
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 STORIES = load_stories()
@@ -382,6 +387,37 @@ def test_the_header_of_a_mail_gives_the_one_click_address(stage: Stage) -> None:
     (mail,) = stage.smtp.seen
     assert find_unsubscribe(mail) == "http://127.0.0.1:9/u/1"
     assert ("To", READERS[0]) in read_headers(mail)
+
+
+def test_the_board_says_where_a_story_is_and_where_it_waits() -> None:
+    newsroom = Newsroom(lambda: NOW)
+    article = newsroom.publish("night-ferry")
+    post = Post("gazette", "g", f"http://127.0.0.1:9{article.path}", article.story.headline, section="Harbour")
+    rows = [PostRow(7, post, "live", "", 1, NOW, NOW, NOW)]
+    plans = [
+        make_plan("telegram-now", "each"),
+        make_plan("x-now", "each", takes=False),
+        make_plan("briefing", "digest"),
+    ]
+    edition = EditionRow(
+        3, "k", "telegram-now", "telegram", "each", "frozen", "", "", NOW, None, 1, {"queued": 1}, "[]"
+    )
+    link = LinkRow("abc", post.url, "article", "telegram", "telegram-now", 3, 7, "", 2, 1)
+    snapshot = Snapshot(rows, [edition], [link], plans, paused={"telegram": "fog"})
+    board = make_board(newsroom.articles, "http://127.0.0.1:9", snapshot, NOW)
+    assert (len(board.rows), board.waiting, board.next_letter) == (1, 1, NOW + timedelta(minutes=1))
+    assert board.rows[0].cells.keys() == {"telegram-now", "briefing"}
+    cell = board.rows[0].cells["telegram-now"]
+    assert (cell.is_out, cell.people, cell.others, cell.trouble) == (False, 2, 1, "paused: fog")
+
+
+def make_plan(name: str, form: str, takes: bool = True) -> Plan:
+    rule = (
+        parse_rule(every="1m", timezone="UTC")
+        if form == "digest"
+        else parse_rule(when="immediately", timezone="UTC")
+    )
+    return Plan(name, name.partition("-")[0], form, rule, lambda post: takes, timedelta(hours=1))
 
 
 # Proof

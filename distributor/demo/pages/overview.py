@@ -139,7 +139,7 @@ def _say_cell(cell: Cell | None, name: str, is_known: bool) -> str:
         return "–" if is_known else "<small>not polled yet</small>"
     if cell.trouble:
         return f'<span class="bad">{escape(cell.trouble)}</span>'
-    if not cell.audience:
+    if not cell.audience or (cell.audience == 1 and not cell.sent):
         return f"<small>{'waits for the letter' if name == 'briefing' else 'on its way'}</small>"
     at = write_clock(cell.at) if cell.at else ""
     number = f" ×{cell.sent}" if cell.audience > 1 else ""

@@ -131,7 +131,7 @@ class DemoSite(WebSite):
         names: tuple[GroupBy, ...] = ("channel", "slot", "post")
         clicks = {name: self._readings.clicks(name) for name in names}
         command = f"{name_program()} report --by slot --config {stage.product.config}"
-        return write_numbers(clicks, self._look().deliveries or {}, command)
+        return write_numbers(clicks, self._look().deliveries, command)
 
     def _show_inside(self, stage: Stage, request: Request) -> str:
         program, config = name_program(), stage.product.config
