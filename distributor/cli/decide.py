@@ -173,7 +173,7 @@ def drop_edition(
             given_up += app.storage.decisions.give_up(number, reason, who(), app.clock())
     if not done and not given_up:
         raise fail("nothing of these editions waits any more; see: distributor editions")
-    tell(f"dropped: {len(done)} editions, {given_up} deliveries of others")
+    tell(f"dropped: {len(done)} editions, {given_up} waiting deliveries")
 
 
 @command
