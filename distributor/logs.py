@@ -12,6 +12,7 @@ from typing import Any
 MASK = "[secret]"
 #: Libraries that would print addresses with tokens, or a line for every request.
 _QUIET = (
+    "alembic",
     "httpx",
     "httpcore",
     "telegram",
@@ -21,7 +22,7 @@ _QUIET = (
     "urllib3",
     "python_http_client",
 )
-_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 def start_logging(secrets: Iterable[str], *, as_json: bool, level: int = logging.INFO) -> None:

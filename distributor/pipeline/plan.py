@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
 from distributor.core.planning import EditionPlan, OccurrenceNote
@@ -133,6 +134,10 @@ def _news_order(item: Candidate) -> tuple[datetime, int]:
     return (item.post.published_at or item.ripe_at, item.post_id)
 
 
+#: Due times of one schedule that a forecast names; more of them say nothing more.
+MOST_DUE_TIMES = 200
+
+
 @dataclass(frozen=True)
 class Forecast:
     """One line of the week ahead. `stories` is how many posts would go now; -1 for "as they are published"."""
@@ -151,7 +156,8 @@ def forecast(
 ) -> list[Forecast]:
     """What goes where and when up to `until`, as far as it is known now. Changes nothing.
 
-    Waiting posts stand at the next due time of their schedule; later ones are shown without stories.
+    Waiting posts stand at the next due time of their schedule; later ones are shown without stories. Of a
+    schedule that is due very often only the next 200 times are named.
     """
     lines = []
     for schedule in schedules:
@@ -161,7 +167,8 @@ def forecast(
                 lines.append(_line(schedule, max(item.ripe_at, now), None, 1, item.post.headline))
             lines.append(_line(schedule, None, None, -1, ""))
             continue
-        for index, due in enumerate(occurrences(schedule.name, schedule.rule, now, until)):
+        dues = islice(occurrences(schedule.name, schedule.rule, now, until), MOST_DUE_TIMES)
+        for index, due in enumerate(dues):
             count = len(fitting) if index == 0 else 0
             headline = max(fitting, key=_news_order).post.headline if count else ""
             lines.append(_line(schedule, due.due, due.local, count, headline))

@@ -374,3 +374,13 @@ def test_the_forecast_counts_only_what_the_filter_likes() -> None:
     only = make_plan("morning", at="07:30", form="digest", only={"sections": ("Sport",)})
     (line,) = forecast([only], {"morning": [make_candidate(1, MONDAY)]}, MONDAY, MONDAY + timedelta(days=1))
     assert (line.stories, line.headline) == (0, "")
+
+
+def test_a_forecast_of_a_schedule_that_is_due_each_minute_stays_short() -> None:
+    from distributor.core.schedule import parse_rule
+    from distributor.pipeline.plan import MOST_DUE_TIMES
+
+    start = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    rule = parse_rule(every="1m", timezone="UTC")
+    often = Plan("often", "letter", "digest", rule, lambda post: True, timedelta(hours=1))
+    assert len(forecast([often], {}, start, start + timedelta(days=31))) == MOST_DUE_TIMES
