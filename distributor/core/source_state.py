@@ -16,6 +16,7 @@ LONGEST_WISH = timedelta(minutes=15)
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 LONGEST_BACK_OFF = timedelta(hours=1)
 _JITTER = 0.1
+_ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class SourceState:
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         for name in ("next_poll_at", "first_polled_at"):
             data[name] = data[name] and data[name].isoformat()
-        return json.dumps(data, sort_keys=True)
+        return _ENCODER.encode(data)
 
     @classmethod
     def from_json(cls, text: str) -> SourceState:

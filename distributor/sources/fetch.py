@@ -174,7 +174,7 @@ def _trust_the_usual() -> ssl.SSLContext:
 
 def _header_value(value: str) -> str:
     """Byte for byte as given (validators are opaque); a value that could end its line is refused."""
-    if any(sign in value for sign in "\r\n\0"):
+    if "\r" in value or "\n" in value or "\0" in value:
         raise SourceError("a header value holds a line break")
     return value.encode("latin-1", "replace").decode("latin-1")
 

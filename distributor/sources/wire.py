@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
 from distributor.core.errors import SourceError
 
 _CHUNK = 65_536
@@ -120,8 +122,6 @@ class _Reader:
     """Collects one answer from httptools' parser, which calls the on_* methods. They must not raise."""
 
     def __init__(self, host: str, limits: FetchLimits) -> None:
-        from httptools import HttpResponseParser
-
         self._host = host
         self._limits = limits
         self._parser = HttpResponseParser(self)
@@ -157,8 +157,6 @@ class _Reader:
             self._is_reusable = self._parser.should_keep_alive()
 
     def feed(self, data: bytes) -> None:
-        from httptools import HttpParserError, HttpParserUpgrade
-
         if not data:
             self._end()
             return

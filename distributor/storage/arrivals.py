@@ -13,7 +13,6 @@ from sqlalchemy import Connection, func, insert, select, update
 from distributor.core.identity import Verdict
 from distributor.core.post import Post, post_to_json
 from distributor.core.source_state import QuietPoll
-from distributor.storage.database import run_quickly
 from distributor.storage.inserting import insert_new
 from distributor.storage.notices import add_notice
 from distributor.storage.tables import post, post_key, revision, source
@@ -191,21 +190,17 @@ def note_ok(
     connection.execute(update(source).where(source.c.name == name).values(values))
 
 
-def note_quiet(connection: Connection, polls: Sequence[QuietPoll]) -> None:
-    """Polls that found nothing new, one statement for all."""
-    rows = [
-        {
-            "name": one.name,
-            "state": one.state,
-            "next_poll_at": one.next_poll_at and one.next_poll_at.timestamp(),
-            "at": one.at.timestamp(),
-        }
-        for one in polls
-    ]
-    run_quickly(connection, _NOTE_QUIET, rows)
+def describe_quiet(poll: QuietPoll) -> dict[str, object]:
+    """The values of `NOTE_QUIET`."""
+    return {
+        "name": poll.name,
+        "state": poll.state,
+        "next_poll_at": poll.next_poll_at and poll.next_poll_at.timestamp(),
+        "at": poll.at.timestamp(),
+    }
 
 
-_NOTE_QUIET = (
+NOTE_QUIET = (
     "INSERT INTO source (name, state, next_poll_at, last_poll_at, last_ok_at, failures, error, arrivals) "
     "VALUES (:name, :state, :next_poll_at, :at, :at, 0, '', '[]') ON CONFLICT (name) DO UPDATE SET "
     "state = excluded.state, next_poll_at = excluded.next_poll_at, last_poll_at = excluded.last_poll_at, "

@@ -15,8 +15,15 @@ from distributor.core.identity import Known, SourceStats, Verdict
 from distributor.core.post import Post, post_from_json
 from distributor.core.reporting import SourceRow
 from distributor.core.source_state import QuietPoll
-from distributor.storage.arrivals import note_ok, note_quiet, store_verdicts, tell_held, touch_source
-from distributor.storage.database import Database, run_quickly
+from distributor.storage.arrivals import (
+    NOTE_QUIET,
+    describe_quiet,
+    note_ok,
+    store_verdicts,
+    tell_held,
+    touch_source,
+)
+from distributor.storage.database import Database
 from distributor.storage.notices import add_notice
 from distributor.storage.tables import edition_post, post, post_key, source
 
@@ -62,8 +69,7 @@ class Posts:
 
     def load_states(self) -> dict[str, str]:
         """The state of every source that was polled at least once. Asked each second, so it is one cheap look."""
-        with self._database.read() as connection:
-            return dict(run_quickly(connection, "SELECT name, state FROM source"))
+        return dict(self._database.look("SELECT name, state FROM source"))
 
     def load_state(self, name: str) -> str:
         """The state of one source, "" when it was never polled."""
@@ -106,8 +112,7 @@ class Posts:
     def note_quiet(self, polls: Sequence[QuietPoll]) -> None:
         """Polls that found nothing new: one small write for all of them."""
         if polls:
-            with self._database.write_lazily() as connection:
-                note_quiet(connection, polls)
+            self._database.note(NOTE_QUIET, [describe_quiet(one) for one in polls])
 
     def find_known(self, name: str, keys: Sequence[str]) -> dict[str, Known]:
         """Key -> stored post, for the keys of this source that are known."""

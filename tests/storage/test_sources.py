@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -40,22 +42,30 @@ def test_a_source_never_polled_has_no_state(storage: Storage) -> None:
     assert storage.posts.load_states() == {}
 
 
-def test_after_a_lazy_write_the_next_one_waits_for_the_disk_again(storage: Storage) -> None:
+def test_a_note_that_fails_changes_nothing_and_the_next_write_works(storage: Storage, now: datetime) -> None:
+    broken = replace(quiet("b", now), state=None)  # type: ignore[arg-type]
+    with pytest.raises(Exception, match=r"(?i)null"):
+        storage.posts.note_quiet([quiet("a", now), broken])
+    assert storage.posts.load_states() == {}
+    storage.posts.note_quiet([quiet("a", now)])
+    assert set(storage.posts.load_states()) == {"a"}
+
+
+def test_after_a_note_a_write_waits_for_the_disk_again(storage: Storage, now: datetime) -> None:
     is_sqlite = storage.database.is_sqlite
-    question = "PRAGMA synchronous" if is_sqlite else "SHOW synchronous_commit"
     if not is_sqlite:
         with storage.database.write() as connection:
             connection.execute(text("SET synchronous_commit = on"))  # the tests' server never waits by itself
-    with storage.database.write_lazily() as connection:
-        lazy = str(connection.execute(text(question)).scalar())
+    storage.posts.note_quiet([quiet("a", now)])
     with storage.database.write() as connection:
-        usual = str(connection.execute(text(question)).scalar())
-    assert (lazy, usual) == (("1", "2") if is_sqlite else ("off", "on"))
+        question = "PRAGMA synchronous" if is_sqlite else "SHOW synchronous_commit"
+        assert str(connection.execute(text(question)).scalar()) == ("2" if is_sqlite else "on")
 
 
-def test_a_lazy_write_that_fails_changes_nothing(storage: Storage, now: datetime) -> None:
-    with pytest.raises(LookupError), storage.database.write_lazily() as connection:
+def test_a_note_waits_for_its_turn_among_the_writers(storage: Storage, now: datetime) -> None:
+    with storage.database.write() as connection:
         connection.execute(text("INSERT INTO meta (key, value) VALUES ('half', 'done')"))
-        raise LookupError
-    with storage.database.read() as connection:
-        assert connection.execute(text("SELECT count(*) FROM meta WHERE key = 'half'")).scalar() == 0
+        thread = threading.Thread(target=storage.posts.note_quiet, args=([quiet("a", now)],))
+        thread.start()
+    thread.join()
+    assert set(storage.posts.load_states()) == {"a"}
