@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, fail, opened, show, tell
+from distributor.cli.output import (
+    DEFAULT_CONFIG,
+    Config,
+    Json,
+    command,
+    fail,
+    opened,
+    refuse_early_config,
+    show,
+    tell,
+)
 
 if TYPE_CHECKING:
     from distributor.app import App
@@ -56,6 +66,7 @@ def list_posts(
 
     Example: distributor posts --held
     """
+    refuse_early_config(context, config)
     if context.invoked_subcommand:
         return
     with opened(config) as app:
@@ -130,6 +141,7 @@ def list_editions(
 
     Example: distributor editions --state parked
     """
+    refuse_early_config(context, config)
     if context.invoked_subcommand:
         return
     with opened(config) as app:
@@ -192,6 +204,7 @@ def list_deliveries(
 
     Example: distributor deliveries --state unknown --json
     """
+    refuse_early_config(context, config)
     if context.invoked_subcommand:
         return
     with opened(config) as app:

@@ -93,6 +93,14 @@ def tell(sentence: str) -> None:
     typer.echo(sentence, err=True)
 
 
+def refuse_early_config(context: typer.Context, config: Path) -> None:
+    """`posts --config FILE release 1` would use another file for `release` without a word; say where it belongs."""
+    if context.invoked_subcommand and config != DEFAULT_CONFIG and "DISTRIBUTOR_CONFIG" not in os.environ:
+        whole = f"{context.info_name} {context.invoked_subcommand}"
+        tell(f"write --config after the whole command: {whole} --config {config}")
+        raise typer.Exit(2)
+
+
 def fail(sentence: str) -> typer.Exit:
     """Say what is wrong; the caller raises what this returns."""
     tell(sentence)

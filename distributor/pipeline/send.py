@@ -108,9 +108,19 @@ def _send_batch(lane: Lane, batch: Batch) -> None:
     now = lane.clock()
     settled = [wire.judge(index, outcome, now) for index, outcome in enumerate(outcomes)]
     _settle(lane, settled)
+    _log_trouble(lane, batch.edition, settled)
     if is_bulk:
         lane.journal.forget()
     _rest(lane, outcomes, settled, is_bulk)
+
+
+def _log_trouble(lane: Lane, edition: Edition, settled: Sequence[Settled]) -> None:
+    """One line for each delivery that needs a look, without the reader's address."""
+    for item in settled:
+        what = item.settlement
+        if what.state in ("unknown", "failed", "held"):
+            told = {"delivery": item.delivery_id, "edition": edition.id, "channel": lane.channel.name}
+            log.warning("delivery %d is %s: %s", item.delivery_id, what.state, what.reason, extra=told)
 
 
 def _message(lane: Lane, edition: Edition, item: Any) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,6 +53,15 @@ def _check_listen(value: str) -> str:
     host, port = split_listen(value)
     if not host or not 0 <= port <= 65535:
         raise ValueError(f'"{value[:60]}" is no address to listen on; write for example 127.0.0.1:8080')
+    return value
+
+
+def _check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for one in value:
+        try:
+            ipaddress.ip_network(one)
+        except ValueError:
+            raise ValueError(f'"{one[:60]}" is no network; write for example 10.0.0.0/8 or 192.0.2.7') from None
     return value
 
 
@@ -157,6 +167,11 @@ class WebSettings(Section):
     listen: Annotated[str, AfterValidator(_check_listen)] = Field(
         default="127.0.0.1:8080",
         description="Address and port to listen on; your web server or proxy stands before it.",
+    )
+    trusted_proxies: Annotated[Words, AfterValidator(_check_networks)] = Field(
+        default=(),
+        description="Networks of the web servers or proxies before it, such as 10.0.0.0/8. Their X-Forwarded-For "
+        "is believed; this machine's always is.",
     )
     console_token: SecretStr | None = Field(
         default=None,

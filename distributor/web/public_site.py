@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from distributor.core.clicks import classify
 from distributor.core.errors import DistributorError
 from distributor.pipeline.track import Rules, drain
 from distributor.web.answers import make_missing_page
-from distributor.web.public.clicks import ClickFiles, ClickJournal, DailySalts
+from distributor.web.public.clicks import ClickFiles, ClickJournal, DailySalts, Proxies
 from distributor.web.public.redirect import LinkMap, Redirects, keep_fresh, make_protocol
 from distributor.web.server import WebServer
 
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two rounds of counting.
 COUNT_EVERY = 1.0
+#: Rounds of counting between two rounds of forgetting: about half an hour.
+ROUNDS_PER_TIDYING = 1800
+#: How long a single click is kept (facts/reliability.md section 5); the sums by hour are kept for good.
+KEEP_CLICKS = timedelta(days=30)
 
 
 class PublicSite:
@@ -44,6 +48,7 @@ class PublicSite:
             self.journal,
             _now_ms,
             beyond=self._make_application(),
+            proxies=Proxies(app.settings.web.trusted_proxies),
             not_found=make_missing_page().encode(),
         )
         web = app.settings.web
@@ -85,8 +90,20 @@ class PublicSite:
             log.exception("clicks are not counted yet, they are safe in the journal")
 
     def _count_until_stopped(self) -> None:
+        rounds = 0
         while not self._stop.wait(COUNT_EVERY):
             self.count()
+            if rounds % ROUNDS_PER_TIDYING == 0:
+                self.tidy()
+            rounds += 1
+
+    def tidy(self) -> None:
+        """Blank the visitors' marks of closed days; single clicks go after a month, their sums stay."""
+        now = self._app.clock()
+        try:
+            self._app.storage.links.forget_visitors(now - timedelta(days=1), now - KEEP_CLICKS)
+        except DistributorError as error:
+            log.warning("visitors' marks are blanked later: %s", error)
 
     def _make_application(self) -> Any:
         from distributor.web.app import create_app

@@ -70,3 +70,13 @@ def test_an_edition_that_waits_is_given_up(desk: Any) -> None:
     assert (done.exit_code, done.stderr) == (0, "dropped: 0 editions, 1 waiting deliveries\n")
     assert read_states(desk)[3] == "skipped"
     assert desk("editions", "drop", "3").exit_code == 1
+
+
+def test_a_config_named_too_early_is_refused_and_not_ignored(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from distributor.cli import app
+
+    done = CliRunner().invoke(app, ["posts", "--config", str(tmp_path / "other.yaml"), "release", "1"])
+    assert done.exit_code == 2
+    assert "after the whole command" in done.stderr

@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -37,7 +37,7 @@ _HOST = re.compile(rb"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]{1,100})", re.IG
 _PURPOSES = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 _HINTS = (*_PURPOSES, b"sec-fetch-dest", b"accept")
 #: The headers that a record is made from.
-READ_HEADERS = (*_HINTS, b"referer", b"user-agent", b"dnt", b"sec-gpc")
+READ_HEADERS = (*_HINTS, b"referer", b"user-agent", b"dnt", b"sec-gpc", b"x-forwarded-for")
 _UNSAFE_IN_FIELD = bytes.maketrans(b"\t\n\r|=", b"     ")
 
 
@@ -210,6 +210,8 @@ class Traits(NamedTuple):
     tail: bytes
     #: The reader asked not to be told apart from others (DNT, Sec-GPC).
     is_private: bool
+    #: Whom the nearest proxy says it speaks for; believed only from a proxy of ours.
+    forwarded: str = ""
 
 
 def read_traits(headers: Mapping[bytes, bytes]) -> Traits:
@@ -225,7 +227,8 @@ def read_traits(headers: Mapping[bytes, bytes]) -> Traits:
     ]
     agent = get(b"user-agent", b"")[:LONGEST_AGENT].replace(b"\n", b" ")
     is_private = get(b"dnt") == b"1" or get(b"sec-gpc") == b"1"
-    return Traits(b"\t%s\t%s\t%s\n" % (host, b"|".join(hints), agent), is_private)
+    forwarded = get(b"x-forwarded-for", b"").rpartition(b",")[2].strip()[:64].decode("ascii", "replace")
+    return Traits(b"\t%s\t%s\t%s\n" % (host, b"|".join(hints), agent), is_private, forwarded)
 
 
 def format_record(at_ms: int, slug: bytes, method: bytes, network: bytes, traits: Traits) -> bytes:
@@ -246,6 +249,26 @@ def cut_address(address: str) -> bytes:
     whole = mapped or parsed
     network = ipaddress.ip_network((whole, 24 if whole.version == 4 else 48), strict=False)
     return str(network).encode()
+
+
+class Proxies:
+    """The web servers and proxies before us, whose X-Forwarded-For is believed: this machine, and who is named."""
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        """ValueError names an entry that is no network."""
+        self._networks = [ipaddress.ip_network(one) for one in ("127.0.0.0/8", "::1/128", *networks)]
+
+    def is_ours(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+
+def find_network(peer: str, is_proxy: bool, traits: Traits) -> bytes:
+    """The reader's network: the peer's own, or the one that our proxy names."""
+    return cut_address(traits.forwarded if is_proxy and traits.forwarded else peer)
 
 
 def _open_file(folder: Path) -> int:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from distributor.web.public.clicks import READ_HEADERS, Traits, cut_address, format_record, read_traits
+from distributor.web.public.clicks import READ_HEADERS, Traits, find_network, format_record, read_traits
 from distributor.web.public.redirect import REDIRECT_HEADERS, Redirects
 
 #: A request line and headers longer than this are refused; uvicorn alone would read on for ever.
@@ -75,9 +75,7 @@ class FastPath(HttpToolsProtocol):
         traits = read_head(data[start + 2 : size - 4])
         if traits is None or self.transport.is_closing():
             return 0
-        network = self._network
-        if network is None:
-            network = self._network = cut_address(self.client[0] if self.client else "")
+        network = self._find_network(traits)
         redirects.journal.append(format_record(redirects.now(), slug, method, network, traits))
         self.transport.write(b"%slocation: %s%s" % (self._open_answer(), location, _ENDING))
         self.server_state.total_requests += 1
@@ -85,6 +83,17 @@ class FastPath(HttpToolsProtocol):
         if self.timeout_keep_alive_task is None:
             self._set_timer(self.timeout_keep_alive)
         return size
+
+    def _find_network(self, traits: Traits) -> bytes:
+        """Of a peer that is no proxy it is found once for the whole connection."""
+        if self._network is not None:
+            return self._network
+        peer = self.client[0] if self.client else ""
+        is_proxy = self.redirects.proxies.is_ours(peer)
+        network = find_network(peer, is_proxy, traits)
+        if not is_proxy:
+            self._network = network
+        return network
 
     def _open_answer(self) -> bytes:
         defaults = self.server_state.default_headers

@@ -18,7 +18,7 @@ from typing import Any
 
 from distributor.core.errors import StorageError
 from distributor.core.links import ascii_url, is_safe_target
-from distributor.web.public.clicks import ClickJournal, cut_address, format_record, read_traits
+from distributor.web.public.clicks import ClickJournal, Proxies, find_network, format_record, read_traits
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,9 @@ class Redirects:
         *,
         beyond: Application,
         not_found: bytes = b"Not found\n",
+        proxies: Proxies | None = None,
     ) -> None:
+        self.proxies = proxies or Proxies()
         self.beyond = beyond
         self.links = links
         self.journal = journal
@@ -189,7 +191,8 @@ class Redirects:
     def _record(self, scope: Scope, slug: bytes) -> None:
         peer = scope.get("client") or ("", 0)
         traits = read_traits(dict(scope["headers"]))
-        record = format_record(self.now(), slug, scope["method"].encode(), cut_address(peer[0]), traits)
+        network = find_network(peer[0], self.proxies.is_ours(peer[0]), traits)
+        record = format_record(self.now(), slug, scope["method"].encode(), network, traits)
         self.journal.append(record)
 
 
