@@ -89,17 +89,17 @@ class Recovery:
     def prove_sent(self, delivery_id: int, receipt: str, evidence: str, now: datetime) -> bool:
         """unknown -> sent on evidence from the service itself; True when it was still unknown."""
         with self._database.write() as connection:
-            tries = connection.execute(
+            row = connection.execute(
                 update(delivery)
                 .where(delivery.c.id == delivery_id, delivery.c.state.in_(("unknown", "presumed")))
                 .values(state="sent", reason=None, changed_at=now, decided_by="evidence")
-                .returning(delivery.c.attempts)
-            ).scalar()
-            if tries is None:
+                .returning(delivery.c.attempts, delivery.c.edition_id)
+            ).one_or_none()
+            if row is None:
                 return False
             proof = {
                 "delivery_id": delivery_id,
-                "number": max(tries, 1),
+                "number": max(row.attempts, 1),
                 "started_at": now.timestamp(),
                 "ended_at": now.timestamp(),
                 "outcome": "sent",
@@ -107,7 +107,13 @@ class Recovery:
                 "receipt": receipt,
             }
             connection.execute(UPSERT_ATTEMPT, proof)
-            complete_editions(connection, now)
+            # An edition that is complete already has counted it as presumed.
+            connection.execute(
+                update(edition)
+                .where(edition.c.id == row.edition_id, edition.c.state == "complete")
+                .values(sent=edition.c.sent + 1, presumed=edition.c.presumed - 1)
+            )
+            complete_editions(connection, now, row.edition_id)
             return True
 
     def hold_late(self, now: datetime) -> int:

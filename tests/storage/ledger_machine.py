@@ -121,6 +121,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- what comes in ---------------------------------------------------------------------------------------
 
+    def has(self, *states: State) -> bool:
+        return any(copy.state in states for copy in self.copies.values())
+
+    @precondition(lambda self: len(self.issues) < 4)
     @rule(channel=st.sampled_from(sorted(LISTS)), minutes=st.sampled_from([5, 60, 600]))
     def plan_an_edition(self, channel: str, minutes: int) -> None:
         lateness = timedelta(minutes=minutes)
@@ -137,13 +141,28 @@ class LedgerMachine(RuleBasedStateMachine):
         self.issues[found] = issue
         self.copies |= {copy.id: copy for copy in issue.copies}
 
-    @rule(minutes=st.sampled_from([0.5, 2, 20, 90]))
+    @precondition(lambda self: self.has("queued"))
+    @rule(minutes=st.sampled_from([0.5, 2, 90]))
     def let_time_pass(self, minutes: float) -> None:
         self.now += timedelta(minutes=minutes)
 
     # -- a lane at work --------------------------------------------------------------------------------------
 
-    @rule(channel=st.sampled_from(sorted(LISTS)), fence=st.sampled_from(FENCES), limit=st.integers(1, 3))
+    @precondition(lambda self: any(map(self.find_ready, LISTS)))
+    @rule(data=st.data(), fence=st.sampled_from(FENCES), limit=st.integers(1, 3), is_started=st.booleans())
+    def claim_what_is_ready(self, data: st.DataObject, fence: str, limit: int, is_started: bool) -> None:
+        channel = data.draw(st.sampled_from([name for name in sorted(LISTS) if self.find_ready(name)]))
+        before = len(self.tickets)
+        self.claim(channel, fence, limit)
+        for ticket in self.tickets[before:] if is_started else ():
+            self.start(ticket)
+
+    @precondition(lambda self: not all(map(self.find_ready, LISTS)))
+    @rule(data=st.data())
+    def claim_where_nothing_is_ready(self, data: st.DataObject) -> None:
+        channel = data.draw(st.sampled_from([name for name in sorted(LISTS) if not self.find_ready(name)]))
+        self.claim(channel, "a", 3)
+
     def claim(self, channel: str, fence: str, limit: int) -> None:
         batch = self.storage.ledger.claim(
             channel, limit=1 if channel == "tg" else limit, paces=(), fence=fence, lease=LEASE, now=self.now
@@ -174,8 +193,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: any(not ticket.is_started for ticket in self.tickets))
     @rule(data=st.data())
-    def start(self, data: st.DataObject) -> None:
-        ticket = data.draw(st.sampled_from([one for one in self.tickets if not one.is_started]))
+    def start_a_claimed_one(self, data: st.DataObject) -> None:
+        self.start(data.draw(st.sampled_from([one for one in self.tickets if not one.is_started])))
+
+    def start(self, ticket: Ticket) -> None:
+        self.no_delivery_made_a_forbidden_move()
         copy = ticket.copy
         if copy.channel != "tg":
             # A line in the send journal; the lane looks at the clock and the pause, not at the database.
@@ -235,6 +257,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- what goes wrong -------------------------------------------------------------------------------------
 
+    @precondition(lambda self: self.tickets)
     @rule(fence=st.sampled_from(FENCES))
     def kill_and_recover(self, fence: str) -> None:
         mine = [ticket for ticket in self.tickets if ticket.fence == fence]
@@ -254,6 +277,7 @@ class LedgerMachine(RuleBasedStateMachine):
             copy.state = after
             copy.fence = "" if after == "queued" else copy.fence
 
+    @precondition(lambda self: self.has("claimed", "sending"))
     @rule()
     def let_leases_run_out(self) -> None:
         self.now += timedelta(seconds=LEASE + 1)
@@ -267,6 +291,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 copy.attempts += copy.state == "claimed"
                 copy.state = "unknown"
 
+    @precondition(lambda self: any(issue.is_late(self.now) for issue in self.issues.values()))
     @rule()
     def hold_what_is_late(self) -> None:
         self.storage.recovery.hold_late(self.now)
@@ -277,19 +302,23 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- what people decide ----------------------------------------------------------------------------------
 
+    @precondition(lambda self: not self.paused)
     @rule(channel=st.sampled_from(sorted(LISTS)))
     def pause(self, channel: str) -> None:
         self.storage.decisions.pause(channel, "wrong headline", "anna", self.now)
         self.paused.add(channel)
 
-    @rule(channel=st.sampled_from(sorted(LISTS)))
-    def resume(self, channel: str) -> None:
+    @precondition(lambda self: self.paused)
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        channel = data.draw(st.sampled_from(sorted(self.paused)))
         self.storage.decisions.resume(channel, "anna", self.now)
         self.paused.discard(channel)
         for copy in self.copies.values():
             if copy.channel == channel and copy.state == "held" and not copy.is_late:
                 copy.state, copy.not_before = "queued", self.now
 
+    @precondition(lambda self: len(self.barred) < 2)
     @rule(reader=st.integers(1, READERS), everywhere=st.booleans())
     def suppress(self, reader: int, everywhere: bool) -> None:
         address = f"reader{reader - 1}@example.org"
@@ -309,7 +338,7 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             copy.state = "sent" if decision == "sent" else "presumed"
 
-    @precondition(lambda self: self.copies)
+    @precondition(lambda self: self.has("unknown", "presumed"))
     @rule(data=st.data())
     def find_it_on_the_service(self, data: st.DataObject) -> None:
         copy = data.draw(st.sampled_from(list(self.copies.values())))
@@ -318,7 +347,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if was_open:
             copy.state = "sent"
 
-    @precondition(lambda self: self.issues)
+    @precondition(lambda self: self.has("queued", "held"))
     @rule(data=st.data(), is_kept=st.booleans())
     def release_or_give_up(self, data: st.DataObject, is_kept: bool) -> None:
         issue = data.draw(st.sampled_from(list(self.issues.values())))

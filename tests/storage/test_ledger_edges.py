@@ -16,6 +16,7 @@ from distributor.storage.tables import attempt
 from tests.storage.scene import add_edition, add_readers, states
 
 LEASE = 900.0
+REST = [("tg", state) for state in ("sent", "failed", "skipped")]
 
 
 def claim(storage: Storage, now: datetime, channel: str = "tg", limit: int = 1, fence: str = "me") -> Batch:
@@ -198,3 +199,16 @@ def test_a_lock_that_is_not_given_is_trouble_of_the_database_and_not_a_bug(
         with pytest.raises(StorageError, match="busy"), write() as two:
             two.execute(text("SET LOCAL lock_timeout = '20ms'"))
             two.execute(text("SELECT count(*) FROM delivery"))
+
+
+def test_what_was_presumed_and_is_found_after_all_is_counted_as_sent(storage: Storage, now: datetime) -> None:
+    add_edition(storage, now)
+    (item,) = claim(storage, now).claimed
+    storage.ledger.start([item.delivery_id], "me", now)
+    storage.recovery.recover(Evidence(), [], now)
+    storage.decisions.resolve(item.delivery_id, "leave", "anna", now)
+    assert storage.reports.count_deliveries() == {("tg", "presumed"): 1} | dict.fromkeys(REST, 0)
+    assert storage.recovery.prove_sent(item.delivery_id, "42", "found on the timeline", now)
+    assert storage.reports.count_deliveries()[("tg", "sent")] == 1
+    assert storage.reports.count_deliveries()[("tg", "presumed")] == 0
+    assert attempts(storage) == [(1, "sent", "42")]
