@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,29 +15,36 @@ from distributor.cli.output import (
     fail,
     opened,
     refuse_early_config,
+    refuse_usage,
     show,
     tell,
 )
+from distributor.core.delivery import State
 
 if TYPE_CHECKING:
     from distributor.app import App
 
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many rows.")]
-Ids = Annotated[list[int], typer.Argument(help="Their numbers.")]
+PostStatus = Literal["live", "held", "baseline", "dropped"]
+EditionState = Literal["planned", "frozen", "complete", "parked", "held", "dropped"]
+#: What a database takes for a number.
+LARGEST = 2**63 - 1
+Ids = Annotated[list[int], typer.Argument(min=1, max=LARGEST, help="Their numbers.")]
+SomeIds = Annotated[list[int] | None, typer.Argument(min=1, max=LARGEST, help="Their numbers.")]
 
 
 def register(app: typer.Typer) -> None:
-    posts = typer.Typer(help="Stories, and the held ones among them.", invoke_without_command=True)
+    posts = typer.Typer(invoke_without_command=True)
     posts.callback()(list_posts)
     posts.command("release")(release_posts)
     posts.command("drop")(drop_posts)
     app.add_typer(posts, name="posts")
-    editions = typer.Typer(help="Editions with the sums of their deliveries.", invoke_without_command=True)
+    editions = typer.Typer(invoke_without_command=True)
     editions.callback()(list_editions)
     editions.command("release")(release_edition)
     editions.command("drop")(drop_edition)
     app.add_typer(editions, name="editions")
-    deliveries = typer.Typer(help="One message to one recipient each.", invoke_without_command=True)
+    deliveries = typer.Typer(invoke_without_command=True)
     deliveries.callback()(list_deliveries)
     deliveries.command("resolve")(resolve)
     app.add_typer(deliveries, name="deliveries")
@@ -56,7 +63,7 @@ def who() -> str:
 @command
 def list_posts(
     context: typer.Context,
-    status: Annotated[str, typer.Option(help="live, held, baseline or dropped.")] = "",
+    status: Annotated[PostStatus | None, typer.Option(help="Only these.")] = None,
     held: Annotated[bool, typer.Option("--held", help="The same as --status held.")] = False,
     limit: Limit = 30,
     config: Config = DEFAULT_CONFIG,
@@ -70,7 +77,7 @@ def list_posts(
     if context.invoked_subcommand:
         return
     with opened(config) as app:
-        found = app.storage.posts.list_recent(limit, "held" if held else status)
+        found = app.storage.posts.list_recent(limit, "held" if held else status or "")
     rows = [
         {
             "id": row.id,
@@ -94,7 +101,7 @@ def list_posts(
 
 @command
 def release_posts(
-    ids: Annotated[list[int] | None, typer.Argument(help="Their numbers.")] = None,
+    ids: SomeIds = None,
     source: Annotated[str, typer.Option(help="All held stories of this source.")] = "",
     config: Config = DEFAULT_CONFIG,
 ) -> None:
@@ -102,8 +109,10 @@ def release_posts(
 
     Example: distributor posts release 41 42
     """
+    if not ids and not source:
+        raise refuse_usage("name the stories by their numbers, or --source for all held ones of it")
     with opened(config) as app:
-        wanted = ids or (app.storage.posts.list_held_ids(source) if source else [])
+        wanted = ids or app.storage.posts.list_held_ids(source)
         count = app.storage.posts.release(wanted, who(), app.clock())
     if not count:
         raise fail("no held story has one of these numbers; see: distributor posts --held")
@@ -112,7 +121,7 @@ def release_posts(
 
 @command
 def drop_posts(
-    ids: Annotated[list[int] | None, typer.Argument(help="Their numbers.")] = None,
+    ids: SomeIds = None,
     source: Annotated[str, typer.Option(help="All held stories of this source.")] = "",
     config: Config = DEFAULT_CONFIG,
 ) -> None:
@@ -120,8 +129,10 @@ def drop_posts(
 
     Example: distributor posts drop --source archive
     """
+    if not ids and not source:
+        raise refuse_usage("name the stories by their numbers, or --source for all held ones of it")
     with opened(config) as app:
-        wanted = ids or (app.storage.posts.list_held_ids(source) if source else [])
+        wanted = ids or app.storage.posts.list_held_ids(source)
         count = app.storage.posts.drop(wanted, who(), app.clock())
     if not count:
         raise fail("no held story has one of these numbers; see: distributor posts --held")
@@ -131,7 +142,7 @@ def drop_posts(
 @command
 def list_editions(
     context: typer.Context,
-    state: Annotated[str, typer.Option(help="planned, frozen, complete, parked, held or dropped.")] = "",
+    state: Annotated[EditionState | None, typer.Option(help="Only these.")] = None,
     channel: Annotated[str, typer.Option(help="Only this channel.")] = "",
     limit: Limit = 30,
     config: Config = DEFAULT_CONFIG,
@@ -145,7 +156,7 @@ def list_editions(
     if context.invoked_subcommand:
         return
     with opened(config) as app:
-        rows = app.storage.reports.list_editions(limit=limit, state=state, channel_name=channel)
+        rows = app.storage.reports.list_editions(limit=limit, state=state or "", channel_name=channel)
     columns = ("id", "due_at", "channel", "form", "state", "audience", "counts", "title", "reason")
     show(rows, columns, as_json, empty="no editions")
 
@@ -191,9 +202,7 @@ def drop_edition(
 @command
 def list_deliveries(
     context: typer.Context,
-    state: Annotated[
-        str, typer.Option(help="queued, claimed, sending, sent, failed, skipped, held, unknown or presumed.")
-    ] = "",
+    state: Annotated[State | None, typer.Option(help="Only these.")] = None,
     channel: Annotated[str, typer.Option(help="Only this channel.")] = "",
     edition: Annotated[int | None, typer.Option(help="Only this edition.")] = None,
     limit: Limit = 50,
@@ -209,7 +218,7 @@ def list_deliveries(
         return
     with opened(config) as app:
         rows = app.storage.reports.list_deliveries(
-            state=state, channel_name=channel, edition_id=edition, limit=limit
+            state=state or "", channel_name=channel, edition_id=edition, limit=limit
         )
     columns = ("id", "edition_id", "channel", "recipient", "state", "attempts", "changed_at", "title", "detail")
     show(rows, columns, as_json, empty="no deliveries")
@@ -217,7 +226,7 @@ def list_deliveries(
 
 @command
 def resolve(
-    ids: Annotated[list[int] | None, typer.Argument(help="Their numbers.")] = None,
+    ids: SomeIds = None,
     edition: Annotated[int | None, typer.Option(help="All unknown ones of this edition.")] = None,
     sent: Annotated[bool, typer.Option("--sent", help="It is there: count it as sent.")] = False,
     resend: Annotated[bool, typer.Option("--resend", help="It is not there: send the same bytes again.")] = False,
@@ -230,8 +239,9 @@ def resolve(
     """
     chosen = [name for name, is_on in (("sent", sent), ("resend", resend), ("leave", leave)) if is_on]
     if len(chosen) != 1:
-        tell("choose one of --sent, --resend and --leave")
-        raise typer.Exit(2)
+        raise refuse_usage("choose one of --sent, --resend and --leave")
+    if not ids and edition is None:
+        raise refuse_usage("name the deliveries by their numbers, or --edition for all unknown ones of it")
     with opened(config) as app:
         wanted = ids or _list_unknown(app, edition)
         done = [n for n in wanted if app.storage.decisions.resolve(n, chosen[0], who(), app.clock())]

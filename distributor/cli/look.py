@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, fail, opened, show, show_json, tell
+from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, opened, show, show_json, tell
+from distributor.core.reporting import GroupBy
 
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many rows.")]
 
@@ -20,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 @command
 def report(
-    by: Annotated[str, typer.Option(help="post, channel, edition, slot or schedule.")] = "post",
+    by: Annotated[GroupBy, typer.Option(help="What is counted together.")] = "post",
     days: Annotated[int, typer.Option(min=1, help="Clicks of the last days.")] = 30,
     edition: Annotated[int | None, typer.Option(help="Only this edition.")] = None,
     limit: Limit = 50,
@@ -34,13 +35,9 @@ def report(
 
     Example: distributor report --by slot --edition 12
     """
-    from distributor.core.reporting import GroupBy
-
-    if by not in ("post", "channel", "edition", "slot", "schedule"):
-        raise fail(f"--by {by}: choose post, channel, edition, slot or schedule")
     with opened(config) as app:
         since = app.clock() - timedelta(days=days)
-        rows = app.storage.reports.count_clicks(cast(GroupBy, by), since=since, edition_id=edition, limit=limit)
+        rows = app.storage.reports.count_clicks(by, since=since, edition_id=edition, limit=limit)
     plain = [
         {by: row.label, "people": row.human, "others": row.other, "classes": row.classes, "id": row.group}
         for row in rows

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from distributor.settings import Settings
 
 FOUND_PROBLEMS = 1
+WRONG_USAGE = 2
 WRONG_SETTINGS = 3
 WRONG_DATABASE = 4
 
@@ -97,14 +98,19 @@ def refuse_early_config(context: typer.Context, config: Path) -> None:
     """`posts --config FILE release 1` would use another file for `release` without a word; say where it belongs."""
     if context.invoked_subcommand and config != DEFAULT_CONFIG and "DISTRIBUTOR_CONFIG" not in os.environ:
         whole = f"{context.info_name} {context.invoked_subcommand}"
-        tell(f"write --config after the whole command: {whole} --config {config}")
-        raise typer.Exit(2)
+        raise refuse_usage(f"write --config after the whole command: {whole} --config {config}")
 
 
 def fail(sentence: str) -> typer.Exit:
     """Say what is wrong; the caller raises what this returns."""
     tell(sentence)
     return typer.Exit(FOUND_PROBLEMS)
+
+
+def refuse_usage(sentence: str) -> typer.Exit:
+    """As `fail`, for what was typed wrongly."""
+    tell(sentence)
+    return typer.Exit(WRONG_USAGE)
 
 
 def show(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty: str = "nothing") -> None:

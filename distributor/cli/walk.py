@@ -5,7 +5,7 @@ from __future__ import annotations
 import webbrowser
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +14,9 @@ from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, fail, 
 if TYPE_CHECKING:
     from distributor.app import App, Draft
     from distributor.core.message import Preview
+
+
+Form = Literal["each", "digest"]
 
 
 def register(app: typer.Typer) -> None:
@@ -100,7 +103,7 @@ def plan(
 def preview(
     channel: Annotated[str, typer.Argument(help="The channel whose words you want to see.")],
     post: Annotated[list[int] | None, typer.Option(help="A post's number (see: posts); may be repeated.")] = None,
-    form: Annotated[str, typer.Option(help="each or digest; default: as the first schedule.")] = "",
+    form: Annotated[Form | None, typer.Option(help="Default: as the channel's first schedule.")] = None,
     schedule: Annotated[str, typer.Option(help="Use this schedule's title and marks.")] = "",
     out: Annotated[Path | None, typer.Option(help="Write it to this file (.html: the page, else text).")] = None,
     browser: Annotated[bool, typer.Option("--browser", help="Show it in the browser.")] = False,
@@ -112,7 +115,7 @@ def preview(
     Example: distributor preview letter --form digest --browser
     """
     with opened(config) as app:
-        shown = show_draft(make_draft(app, channel, form, post or [], schedule))
+        shown = show_draft(make_draft(app, channel, form or "", post or [], schedule))
     if as_json:
         show_json(shown.__dict__ if hasattr(shown, "__dict__") else shown)
     elif out is not None or browser:
@@ -134,7 +137,7 @@ def send_test(
     channel: Annotated[str, typer.Argument(help="The channel to try.")],
     to: Annotated[str, typer.Option("--to", help="One address or chat that the channel's `allow` names.")],
     post: Annotated[list[int] | None, typer.Option(help="A post's number; the newest when left out.")] = None,
-    form: Annotated[str, typer.Option(help="each or digest.")] = "",
+    form: Annotated[Form | None, typer.Option(help="Default: as the channel's first schedule.")] = None,
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Send one real message to one allow-listed address. It can never go to a list.
@@ -149,7 +152,7 @@ def send_test(
     from distributor.pipeline.send_test import send_test as send
 
     with opened(config) as app:
-        draft = make_draft(app, channel, form, post or [], "")
+        draft = make_draft(app, channel, form or "", post or [], "")
         settings = next(one for one in app.settings.channels if one.name == channel)
         own = app.open_channel(channel)
         slots = {"name": "", "address": to, "unsubscribe_url": app.site.public_url}
