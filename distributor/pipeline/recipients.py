@@ -145,6 +145,13 @@ def _read_stream(stream: BinaryIO) -> Iterator[NewSubscriber | Problem]:
         fix = "open it in a spreadsheet and save it as CSV UTF-8"
         yield Problem(0, "", f"this is {error}, not a CSV file", fix, "file")
         return
+    try:
+        yield from _read_lines(lines)
+    finally:
+        lines.detach()
+
+
+def _read_lines(lines: Lines) -> Iterator[NewSubscriber | Problem]:
     delimiter = _skip_to_headings(lines)
     records = read_records(lines, delimiter)
     headings = next(records, None)

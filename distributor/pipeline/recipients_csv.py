@@ -7,7 +7,7 @@ import io
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, cast
 
 #: Characters of one line that are read; what follows is left out, and its last field can be no address.
 LONGEST_LINE = 100_000
@@ -79,6 +79,10 @@ class Lines:
         self.number -= len(back)
         self._record.clear()
 
+    def detach(self) -> None:
+        """Let go of the stream, which stays open; nothing can be read after it."""
+        self._text.detach()
+
     def _read(self) -> str:
         line = self._text.readline(LONGEST_LINE)
         if len(line) == LONGEST_LINE and line[-1] not in "\r\n":
@@ -126,7 +130,7 @@ def read_records(lines: Lines, delimiter: str) -> Iterator[Record]:
         yield Record(lines.first, cells)
 
 
-def _open_text(stream: BinaryIO) -> tuple[TextIO, bool]:
+def _open_text(stream: BinaryIO) -> tuple[io.TextIOWrapper, bool]:
     """(text, whether its characters are still bytes to be decoded as UTF-8)."""
     buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream))
     head = buffered.peek(4)[:4]

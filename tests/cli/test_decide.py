@@ -1,82 +1,127 @@
-"""What a person types about deliveries that wait or are in doubt."""
+"""Deciding: release, drop, resolve, pause, resume. Each says what it did and refuses what is not there."""
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from pathlib import Path
-from typing import Any
-
 import pytest
-from typer.testing import CliRunner
 
-from distributor.cli import app
-from distributor.core.sending import Evidence
-from distributor.storage import open_storage
-from tests.storage.scene import add_edition
-
-CONFIG = """
-site: {name: The Daily Example, public_url: https://go.news.example}
-database: {url: "URL"}
-"""
+from tests.cli.desk import Folder, lately
+from tests.cli.test_look import lose_an_answer
+from tests.desk import make_story
+from tests.storage.scene import add_edition, states
+from tests.storage.test_editions import make_edition
 
 
 @pytest.fixture
-def desk(ready_database_url: str, tmp_path: Path, now: datetime) -> Any:
-    """Types commands on a database with one edition of each kind: in doubt, in doubt, waiting."""
-    config = tmp_path / "config" / "distributor.yaml"
-    config.parent.mkdir()
-    config.write_text(CONFIG.replace("URL", ready_database_url))
-    storage = open_storage(ready_database_url)
-    for number in (1, 2, 3):
-        add_edition(storage, now, number=number)
-    for _ in range(2):
-        batch: Any = storage.ledger.claim("tg", limit=1, paces=(), fence="gone", lease=60, now=now)
-        storage.ledger.start([one.delivery_id for one in batch.claimed], "gone", now)
-    storage.recovery.recover(Evidence(), [], now)
-    storage.close()
+def held(folder: Folder) -> list[int]:
+    """Two held stories; their numbers."""
+    from distributor.core.identity import judge
 
-    def type_in(*words: str) -> Any:
-        return CliRunner().invoke(app, [*words, "--config", str(config)])
-
-    return type_in
+    with folder.open() as storage:
+        now = lately()
+        posts = [make_story(n, headline=f"EMBARGO: story {n}") for n in (1, 2)]
+        stats = storage.posts.source_stats("front")
+        storage.posts.apply_poll("front", "{}", judge([make_story(9)], {}, stats, now), {}, None, now)
+        verdicts = judge(posts, {}, storage.posts.source_stats("front"), now)
+        storage.posts.apply_poll("front", "{}", verdicts, {}, None, now)
+        return storage.posts.list_held_ids()
 
 
-def read_states(desk: Any) -> dict[int, str]:
-    return {row["id"]: row["state"] for row in json.loads(desk("deliveries", "--json").stdout)}
+def test_held_stories_are_released_and_dropped_by_number(folder: Folder, held: list[int]) -> None:
+    assert len(folder.type("posts", "--held", "--json").json) == 2
+    assert folder.type("posts", "release", str(held[0])).told == "released: 1\n"
+    assert folder.type("posts", "drop", str(held[1])).told == "dropped: 1\n"
+    done = folder.type("posts", "release", *map(str, held))
+    assert done.code == 1
+    assert "no held story has one of these numbers" in done.told
 
 
-def test_several_unknown_deliveries_are_settled_at_once(desk: Any) -> None:
-    assert read_states(desk) == {1: "unknown", 2: "unknown", 3: "queued"}
-    done = desk("deliveries", "resolve", "1", "2", "3", "--sent")
-    assert (done.exit_code, done.stderr) == (0, "sent: 2\n")
-    assert read_states(desk) == {1: "sent", 2: "sent", 3: "queued"}
+def test_all_held_stories_of_a_source_are_decided_at_once(folder: Folder, held: list[int]) -> None:
+    assert folder.type("posts", "release", "--source", "wire").code == 1
+    assert folder.type("posts", "drop", "--source", "front").told == "dropped: 2\n"
 
 
-def test_all_unknown_deliveries_of_one_edition_are_settled(desk: Any) -> None:
-    assert desk("deliveries", "resolve", "--edition", "2", "--leave").exit_code == 0
-    assert read_states(desk) == {1: "unknown", 2: "presumed", 3: "queued"}
+@pytest.mark.parametrize("words", ["posts release", "posts drop", "deliveries resolve --sent"])
+def test_a_decision_about_nothing_is_typed_wrongly(busy: Folder, words: str) -> None:
+    done = busy.type(*words.split())
+    assert done.code == 2
+    assert "by their numbers" in done.told
 
 
-def test_what_is_not_unknown_cannot_be_settled(desk: Any) -> None:
-    done = desk("deliveries", "resolve", "3", "--resend")
-    assert done.exit_code == 1
-    assert "none of these deliveries is unknown" in done.stderr
-    assert desk("deliveries", "resolve", "1").exit_code == 2
+@pytest.mark.parametrize("flags", [[], ["--sent", "--resend"], ["--sent", "--resend", "--leave"]])
+def test_an_unknown_delivery_needs_exactly_one_decision(busy: Folder, flags: list[str]) -> None:
+    done = busy.type("deliveries", "resolve", "1", *flags)
+    assert done.code == 2
+    assert "choose one of --sent, --resend and --leave" in done.told
 
 
-def test_an_edition_that_waits_is_given_up(desk: Any) -> None:
-    done = desk("editions", "drop", "3", "--reason", "old news")
-    assert (done.exit_code, done.stderr) == (0, "dropped: 0 editions, 1 waiting deliveries\n")
-    assert read_states(desk)[3] == "skipped"
-    assert desk("editions", "drop", "3").exit_code == 1
+@pytest.mark.parametrize(("flag", "state"), [("--sent", "sent"), ("--resend", "queued"), ("--leave", "presumed")])
+def test_an_unknown_delivery_is_settled_once(busy: Folder, flag: str, state: str) -> None:
+    with busy.open() as storage:
+        number = lose_an_answer(storage)
+    assert busy.type("deliveries", "resolve", str(number), flag).code == 0
+    (row,) = busy.type("deliveries", "--channel", "tg", "--json").json
+    assert row["state"] == state
+    done = busy.type("deliveries", "resolve", str(number), flag)
+    assert done.code == 1
+    assert "is unknown" in done.told
 
 
-def test_a_config_named_too_early_is_refused_and_not_ignored(tmp_path: Path) -> None:
-    from typer.testing import CliRunner
+def test_many_unknown_deliveries_of_an_edition_are_settled_at_once(busy: Folder) -> None:
+    with busy.open() as storage:
+        lose_an_answer(storage, "letter")
+        lose_an_answer(storage, "letter")
+    assert busy.type("deliveries", "resolve", "--edition", "2", "--leave").told == "leave: 2\n"
+    assert busy.type("deliveries", "resolve", "--edition", "2", "--leave").code == 1
 
-    from distributor.cli import app
 
-    done = CliRunner().invoke(app, ["posts", "--config", str(tmp_path / "other.yaml"), "release", "1"])
-    assert done.exit_code == 2
-    assert "after the whole command" in done.stderr
+def test_a_channel_is_paused_and_opened_again(busy: Folder) -> None:
+    assert busy.type("pause", "tg", "--reason", "wrong headline").code == 0
+    assert busy.type("status", "--json").json["paused"] == {"tg": "wrong headline"}
+    assert busy.type("resume", "tg").code == 0
+    assert busy.type("status").code == 0
+
+
+def test_a_pause_needs_a_reason_and_a_channel_that_exists(busy: Folder) -> None:
+    assert busy.type("pause", "tg").code == 2
+    for words in (["pause", "tq", "--reason", "why"], ["resume", "tq"]):
+        done = busy.type(*words)
+        assert done.code == 1
+        assert "there is no channel 'tq'; there are: tg, letter" in done.told
+
+
+def test_a_parked_edition_is_released_or_given_up(busy: Folder) -> None:
+    with busy.open() as storage:
+        now = lately(0)
+        (post,) = [row.id for row in storage.posts.list_recent() if row.post.headline == "Story number 2"]
+        number = storage.editions.add_edition(make_edition(post, now, channel="tg"), now)
+        assert number is not None
+        storage.editions.park(number, "parked", "each.html:7: oops")
+    assert busy.type("status").code == 1
+    (row,) = busy.type("editions", "--state", "parked", "--json").json
+    assert row["reason"] == "each.html:7: oops"
+    assert busy.type("editions", "release", str(number)).told == "released: 1\n"
+    assert busy.type("editions", "release", str(number)).code == 1
+    assert busy.type("editions", "drop", str(number), "--reason", "wrong picture").code == 0
+    assert busy.type("editions", "drop", str(number)).code == 1
+    assert busy.type("status").code == 0
+
+
+def test_what_is_late_can_be_given_up_and_then_nobody_is_needed(folder: Folder) -> None:
+    with folder.open() as storage:
+        number = add_edition(storage, lately(5))
+        storage.recovery.hold_late(lately(0))
+    assert folder.type("status").code == 1
+    done = folder.type("editions", "drop", str(number), "--reason", "old news")
+    assert done.code == 0
+    assert "1 waiting deliveries" in done.told
+    assert folder.type("status").code == 0
+    with folder.open() as storage:
+        assert states(storage) == {"skipped": 1}
+
+
+def test_who_decided_stands_in_the_audit(busy: Folder) -> None:
+    busy.type("pause", "tg", "--reason", "wrong headline")
+    with busy.open() as storage:
+        (notice,) = storage.reports.list_notices(level="audit")
+    assert notice.text.endswith("paused tg: wrong headline")
+    assert not notice.text.startswith(" ")

@@ -196,6 +196,12 @@ class LedgerMachine(RuleBasedStateMachine):
     def start_a_claimed_one(self, data: st.DataObject) -> None:
         self.start(data.draw(st.sampled_from([one for one in self.tickets if not one.is_started])))
 
+    @precondition(lambda self: any(not one.is_started and self.is_stale(one) for one in self.tickets))
+    @rule(data=st.data())
+    def start_too_late(self, data: st.DataObject) -> None:
+        stale = [one for one in self.tickets if not one.is_started and self.is_stale(one)]
+        self.start(data.draw(st.sampled_from(stale)))
+
     def start(self, ticket: Ticket) -> None:
         self.no_delivery_made_a_forbidden_move()
         copy = ticket.copy
@@ -216,17 +222,28 @@ class LedgerMachine(RuleBasedStateMachine):
             ticket.is_started = True
             copy.exposures += 1
 
+    def is_stale(self, ticket: Ticket) -> bool:
+        is_theirs = ticket.copy.fence == ticket.fence and ticket.copy.state in ("claimed", "sending")
+        return not is_theirs or ticket.number != ticket.copy.attempts + (ticket.copy.state == "claimed")
+
     @precondition(lambda self: self.tickets)
     @rule(data=st.data(), is_told_twice=st.booleans())
     def answer(self, data: st.DataObject, is_told_twice: bool) -> None:
-        ticket = data.draw(st.sampled_from(self.tickets))
+        self.tell(data, data.draw(st.sampled_from(self.tickets)), 1 + is_told_twice)
+
+    @precondition(lambda self: any(map(self.is_stale, self.tickets)))
+    @rule(data=st.data())
+    def answer_too_late(self, data: st.DataObject) -> None:
+        self.tell(data, data.draw(st.sampled_from([one for one in self.tickets if self.is_stale(one)])), 1)
+
+    def tell(self, data: st.DataObject, ticket: Ticket, times: int) -> None:
         outcome = data.draw(st.sampled_from(AFTER_START if ticket.is_started else BEFORE_START))
         if ticket.is_accepted:
             outcome = Accepted("id")
         copy = ticket.copy
         what = settle(outcome, ticket.number, TRIES, copy.id)
         one = Settled(copy.id, ticket.number, self.now, self.now, what)
-        for _ in range(1 + is_told_twice):
+        for _ in range(times):
             self.storage.ledger.settle(copy.channel, ticket.fence, [one], self.now)
         self.tickets.remove(ticket)
         if ticket.is_started and what.state not in ("sent", "unknown"):
