@@ -66,6 +66,16 @@ def test_an_unknown_delivery_is_settled_once(busy: Folder, flag: str, state: str
     assert "is unknown" in done.told
 
 
+def test_of_several_numbers_only_what_is_unknown_is_settled(busy: Folder) -> None:
+    with busy.open() as storage:
+        numbers = [lose_an_answer(storage, "letter"), lose_an_answer(storage, "letter")]
+    done = busy.type("deliveries", "resolve", "1", *map(str, numbers), "--sent")
+    assert (done.code, done.told) == (0, "sent: 2\n")
+    rows = {row["id"]: row["state"] for row in busy.type("deliveries", "--json").json}
+    assert [rows[number] for number in numbers] == ["sent", "sent"]
+    assert sorted(rows.values()) == ["queued", "queued", "sent", "sent"]
+
+
 def test_many_unknown_deliveries_of_an_edition_are_settled_at_once(busy: Folder) -> None:
     with busy.open() as storage:
         lose_an_answer(storage, "letter")
