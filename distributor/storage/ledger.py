@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, func, or_, select, update
 
 from distributor.core.message import Content, Edition, Pace
 from distributor.core.sending import Batch, Claimed, Settled, Wait
+from distributor.storage.among import is_among, prefer_indexes
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
 from distributor.storage.notices import BEGIN_ATTEMPT, is_paused
@@ -32,6 +33,8 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: Channel -> edition and the last delivery claimed of it: where the next ones stand, unless some came back.
+        self._reached: dict[str, tuple[int, int]] = {}
 
     # -- claiming --------------------------------------------------------------------------------------------
 
@@ -51,9 +54,11 @@ class Ledger:
         whoever holds a batch may send it.
         """
         with self._database.read() as connection:
+            prefer_indexes(connection)
             if _next_edition(connection, name, now) is None:
                 return Wait(_seconds_to_next(connection, name, now))
         with self._database.write() as connection:
+            prefer_indexes(connection)
             if is_paused(connection, name):
                 return Wait(None)
             row = _next_edition(connection, name, now)
@@ -62,7 +67,11 @@ class Ledger:
             room = reserve(connection, f"channel:{name}", paces, limit, now)
             if isinstance(room, float):
                 return Wait(room)
-            ids = _mark_claimed(connection, row.id, room, fence, now + timedelta(seconds=lease), now)
+            lease_until = now + timedelta(seconds=lease)
+            edition_id, reached = self._reached.get(name, (0, 0))
+            after = reached if edition_id == row.id else 0
+            ids = _mark_claimed(connection, row.id, room, after, fence, lease_until, now)
+            self._reached[name] = (row.id, ids[-1] if ids else 0)
             claimed = _load_claimed(connection, ids, row.list)
             if _skip_suppressed(connection, ids, claimed, now):
                 complete_editions(connection, now, row.id)
@@ -104,6 +113,7 @@ class Ledger:
         with self._database.write() as connection:
             accepted = [item for item in settled if item.settlement.state == "sent"]
             others = [item for item in settled if item.settlement.state != "sent"]
+            prefer_indexes(connection)
             theirs = settle_accepted(connection, fence, accepted, now)
             theirs |= {item.delivery_id for item in others if settle_one(connection, fence, item, now)}
             write_attempts(connection, [item for item in settled if item.delivery_id in theirs])
@@ -164,13 +174,21 @@ def _seconds_to_next(connection: Connection, name: str, now: datetime) -> float 
 
 
 def _mark_claimed(
-    connection: Connection, edition_id: int, limit: int, fence: str, lease_until: datetime, now: datetime
+    connection: Connection,
+    edition_id: int,
+    limit: int,
+    after: int,
+    fence: str,
+    lease_until: datetime,
+    now: datetime,
 ) -> list[int]:
+    """Claim the next queued deliveries behind `after`; where these are not enough, the ones before it too."""
     candidates = (
         select(delivery.c.id)
         .where(
             delivery.c.edition_id == edition_id,
             delivery.c.state == "queued",
+            delivery.c.id > after,
             or_(delivery.c.not_before.is_(None), delivery.c.not_before <= now),
         )
         .order_by(delivery.c.id)
@@ -183,7 +201,10 @@ def _mark_claimed(
         .values(state="claimed", fence=fence, lease_until=lease_until, changed_at=now)
         .returning(delivery.c.id)
     ).all()
-    return sorted(row.id for row in rows)
+    ids = sorted(row[0] for row in rows)
+    if after and len(ids) < limit:
+        ids += _mark_claimed(connection, edition_id, limit - len(ids), 0, fence, lease_until, now)
+    return ids
 
 
 def _load_claimed(connection: Connection, ids: Sequence[int], list_name: str) -> list[Claimed]:
@@ -192,45 +213,44 @@ def _load_claimed(connection: Connection, ids: Sequence[int], list_name: str) ->
     Three look-ups by key, whatever the planner thinks: one join over all four tables was read in the wrong order
     by SQLite and cost 1.6 s for each thousand of four thousand readers, growing with the list.
     """
-    by_id = delivery.c.id.in_(ids)
+    mine = select(delivery.c.id, delivery.c.recipient_id, delivery.c.attempts).order_by(delivery.c.id)
+    claimed = connection.execute(mine.where(is_among(connection, delivery.c.id, ids))).all()
     if not list_name:
-        voice = select(delivery.c.id, delivery.c.recipient_id, delivery.c.attempts).where(by_id)
-        rows = connection.execute(voice.order_by(delivery.c.id)).all()
-        return [Claimed(row.id, row.recipient_id, "", "", row.attempts) for row in rows]
-    claimed = connection.execute(
-        select(delivery.c.id, delivery.c.recipient_id, delivery.c.attempts).where(by_id)
-    ).all()
+        return [Claimed(row_id, recipient, "", "", attempts) for row_id, recipient, attempts in claimed]
+    recipients = [row[1] for row in claimed]
     people = connection.execute(
         select(subscriber.c.id, subscriber.c.address, subscriber.c.address_key, subscriber.c.name).where(
-            subscriber.c.id.in_([row.recipient_id for row in claimed]), subscriber.c.status == "active"
+            is_among(connection, subscriber.c.id, recipients), subscriber.c.status == "active"
         )
     ).all()
-    barred = _find_barred(connection, [one.address_key for one in people], list_name)
-    members = _find_members(connection, [one.id for one in people], list_name)
-    allowed = {one.id: one for one in people if one.id in members and one.address_key not in barred}
+    barred = _find_barred(connection, [row[2] for row in people], list_name)
+    members = _find_members(connection, recipients, list_name)
+    allowed = {row[0]: row for row in people if row[0] in members and row[2] not in barred}
     return [
-        Claimed(row.id, row.recipient_id, found.address, found.name, row.attempts)
-        for row in sorted(claimed, key=lambda row: row.id)
-        if (found := allowed.get(row.recipient_id)) is not None
+        Claimed(row_id, recipient, allowed[recipient][1], allowed[recipient][3], attempts)
+        for row_id, recipient, attempts in claimed
+        if recipient in allowed
     ]
 
 
 def _find_members(connection: Connection, ids: Sequence[int], list_name: str) -> set[int]:
     rows = connection.execute(
         select(list_member.c.subscriber_id).where(
-            list_member.c.list == list_name, list_member.c.subscriber_id.in_(ids), list_member.c.state == "member"
+            list_member.c.list == list_name,
+            list_member.c.state == "member",
+            is_among(connection, list_member.c.subscriber_id, ids),
         )
     )
-    return {row.subscriber_id for row in rows}
+    return set(rows.scalars().all())
 
 
 def _find_barred(connection: Connection, keys: Sequence[str], list_name: str) -> set[str]:
     rows = connection.execute(
         select(suppression.c.address_key).where(
-            suppression.c.address_key.in_(keys), suppression.c.list.in_(("", list_name))
+            is_among(connection, suppression.c.address_key, keys), suppression.c.list.in_(("", list_name))
         )
     )
-    return {row.address_key for row in rows}
+    return set(rows.scalars().all())
 
 
 def _skip_suppressed(connection: Connection, ids: Sequence[int], claimed: Sequence[Claimed], now: datetime) -> bool:

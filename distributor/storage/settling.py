@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from distributor.core.sending import Settled
+from distributor.storage.among import is_among
+from distributor.storage.database import run_quickly
 from distributor.storage.notices import UPSERT_ATTEMPT, add_notice, is_paused, set_pause, touch_channel
 from distributor.storage.tables import channel, delivery, subscriber
 
@@ -33,17 +35,13 @@ def settle_accepted(connection: Connection, fence: str, items: Sequence[Settled]
     done: set[int] = set()
     for number, ids in by_number.items():
         values = {"state": "sent", "attempts": number, "reason": None, "lease_until": None, "not_before": None}
-        for start in range(0, len(ids), 500):
-            rows = connection.execute(
-                update(delivery)
-                .where(
-                    delivery.c.id.in_(ids[start : start + 500]),
-                    or_(_is_held(fence, number), _is_late(fence, number)),
-                )
-                .values(changed_at=now, **values)
-                .returning(delivery.c.id)
-            )
-            done.update(row.id for row in rows)
+        rows = connection.execute(
+            update(delivery)
+            .where(is_among(connection, delivery.c.id, ids), or_(_is_held(fence, number), _is_late(fence, number)))
+            .values(changed_at=now, **values)
+            .returning(delivery.c.id)
+        )
+        done.update(rows.scalars().all())
     return done
 
 
@@ -97,7 +95,7 @@ def write_attempts(connection: Connection, settled: Sequence[Settled]) -> None:
         }
         for item in rows
     ]
-    connection.execute(UPSERT_ATTEMPT, values)
+    run_quickly(connection, UPSERT_ATTEMPT.text, values)
 
 
 def note_channel(connection: Connection, name: str, settled: Sequence[Settled], now: datetime) -> None:

@@ -199,7 +199,8 @@ delivery = Table(
     Column("decided_by", Text),
     Column("changed_at", Instant, nullable=False),
     UniqueConstraint("edition_id", "recipient_id"),
-    Index("ix_delivery_edition_id_state", "edition_id", "state"),
+    #: With the id, so that the next queued ones of an edition are read in order and nothing is sorted.
+    Index("ix_delivery_edition_id_state_id", "edition_id", "state", "id"),
 )
 
 attempt = Table(

@@ -171,7 +171,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
         sa.UniqueConstraint("edition_id", "recipient_id", name=op.f("uq_delivery_edition_id_recipient_id")),
     )
-    op.create_index("ix_delivery_edition_id_state", "delivery", ["edition_id", "state"], unique=False)
+    op.create_index("ix_delivery_edition_id_state_id", "delivery", ["edition_id", "state", "id"], unique=False)
     op.create_table(
         "edition_post",
         sa.Column("schedule", sa.Text(), nullable=False),
