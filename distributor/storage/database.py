@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from distributor.core.errors import StorageError
+from distributor.core.points import reach
 
 BUSY_SECONDS = 10.0
 
@@ -50,11 +51,16 @@ class Database:
         return Path(self.url.database or "")
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that may change things; commits at the end, rolls back on any exception."""
+    def write(self, name: str = "") -> Iterator[Connection]:
+        """A transaction that may change things; commits at the end, rolls back on any exception.
+
+        `name` ("ledger.claim") makes its two boundaries points of core/points.py.
+        """
         lock = self._lock if self.is_sqlite else _no_lock()
         with lock, self._explain(), self._writer.begin() as connection:
             yield connection
+            reach(f"{name} written")
+        reach(f"{name} committed")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -77,7 +83,7 @@ class Database:
         """One statement for each of `rows`, in a transaction that does not wait for the disk: safe from kill -9,
         but a power cut may undo it, and what was noted just before. Never for what a message depends on."""
         if not self.is_sqlite:
-            with self.write() as connection:
+            with self.write("database.note") as connection:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 run_quickly(connection, sentence, rows)
             return
@@ -87,12 +93,14 @@ class Database:
             try:
                 driver.execute("BEGIN IMMEDIATE")
                 driver.executemany(sentence, rows)
+                reach("database.note written")
                 driver.execute("COMMIT")
             except BaseException:
                 driver.rollback()
                 raise
             finally:
                 driver.execute("PRAGMA synchronous=FULL")
+        reach("database.note committed")
 
     def close(self) -> None:
         with self._looking:

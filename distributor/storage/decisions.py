@@ -20,7 +20,7 @@ class Decisions:
 
     def release(self, edition_id: int, late_after: datetime | None, by: str, now: datetime) -> int:
         """held -> queued for a whole edition, with a new limit for lateness."""
-        with self._database.write() as connection:
+        with self._database.write("decisions.release") as connection:
             rows = connection.execute(
                 update(delivery)
                 .where(delivery.c.edition_id == edition_id, delivery.c.state == "held")
@@ -35,7 +35,7 @@ class Decisions:
 
     def give_up(self, edition_id: int, reason: str, by: str, now: datetime) -> int:
         """held and queued -> skipped for a whole edition; what is on the wire finishes. Returns how many."""
-        with self._database.write() as connection:
+        with self._database.write("decisions.give_up") as connection:
             rows = connection.execute(
                 update(delivery)
                 .where(delivery.c.edition_id == edition_id, delivery.c.state.in_(("held", "queued")))
@@ -51,7 +51,7 @@ class Decisions:
     def resolve(self, delivery_id: int, decision: str, by: str, now: datetime) -> bool:
         """A person settles an unknown delivery: "sent", "resend" (may be a duplicate) or "leave" (presumed)."""
         state = {"sent": "sent", "resend": "queued", "leave": "presumed"}[decision]
-        with self._database.write() as connection:
+        with self._database.write("decisions.resolve") as connection:
             done = connection.execute(
                 update(delivery)
                 .where(delivery.c.id == delivery_id, delivery.c.state == "unknown")
@@ -73,12 +73,12 @@ class Decisions:
 
     def pause(self, name: str, reason: str, by: str, now: datetime) -> None:
         """Stop a channel before its next message, until `resume`."""
-        with self._database.write() as connection:
+        with self._database.write("decisions.pause") as connection:
             set_pause(connection, name, True, reason, by, now)
 
     def resume(self, name: str, by: str, now: datetime) -> None:
         """Open a channel again; what waited for it is queued."""
-        with self._database.write() as connection:
+        with self._database.write("decisions.resume") as connection:
             set_pause(connection, name, False, "", by, now)
             ids = select(edition.c.id).where(edition.c.channel == name, edition.c.state == "frozen")
             is_late = delivery.c.reason.is_not_distinct_from("late")

@@ -43,7 +43,7 @@ class Editions:
         known = self.load_schedules()
         if wanted <= known.keys():
             return known
-        with self._database.write() as connection:
+        with self._database.write("editions.start_schedules") as connection:
             for name in sorted(wanted - known.keys()):
                 row = {"name": name, "started_at": now, "planned_until": now}
                 connection.execute(insert_new(connection, schedule).values(row))
@@ -51,7 +51,7 @@ class Editions:
 
     def note_planned(self, name: str, until: datetime, notes: Sequence[OccurrenceNote], now: datetime) -> None:
         """Write what became of occurrences that made no edition, and how far planning has come."""
-        with self._database.write() as connection:
+        with self._database.write("editions.note_planned") as connection:
             for note in notes:
                 connection.execute(insert_new(connection, occurrence).values(_occurrence_row(name, note, now)))
             _move_planned_until(connection, name, until)
@@ -64,7 +64,7 @@ class Editions:
         The unique keys of edition, occurrence and (schedule, post) make planning twice plan once, on any
         number of machines.
         """
-        with self._database.write() as connection:
+        with self._database.write("editions.add_edition") as connection:
             found = connection.execute(
                 insert_new(connection, edition).values(_edition_row(plan, now)).returning(edition.c.id)
             ).scalar()
@@ -113,7 +113,7 @@ class Editions:
         `list_name` "" means one voice with one recipient. The audience is one INSERT .. SELECT that leaves out
         who is suppressed, unreachable or gone from the list.
         """
-        with self._database.write() as connection:
+        with self._database.write("editions.freeze") as connection:
             won = connection.execute(
                 update(edition)
                 .where(edition.c.id == edition_id, edition.c.state == "planned")
@@ -144,7 +144,7 @@ class Editions:
 
     def park(self, edition_id: int, state: str, reason: str) -> None:
         """Set a planned edition aside (`parked` by a template, `held` by a rule); the others go on."""
-        with self._database.write() as connection:
+        with self._database.write("editions.park") as connection:
             connection.execute(
                 update(edition)
                 .where(edition.c.id == edition_id, edition.c.state == "planned")
@@ -153,7 +153,7 @@ class Editions:
 
     def unpark(self, edition_id: int, late_after: datetime | None) -> bool:
         """Let a parked or held edition be worded again."""
-        with self._database.write() as connection:
+        with self._database.write("editions.unpark") as connection:
             return bool(
                 connection.execute(
                     update(edition)
@@ -165,7 +165,7 @@ class Editions:
 
     def drop(self, edition_id: int, reason: str, now: datetime) -> bool:
         """Give up an edition that is not frozen; its posts stay taken and never come again on this schedule."""
-        with self._database.write() as connection:
+        with self._database.write("editions.drop") as connection:
             return bool(
                 connection.execute(
                     update(edition)

@@ -46,7 +46,7 @@ class Events:
         list, and any event proves that an `unknown` message went out. Others are kept without effect.
         """
         by_key = {_key(channel_name, event): event for event in events}
-        with self._database.write() as connection:
+        with self._database.write("events.add") as connection:
             matches = _match(connection, channel_name, by_key)
             fresh = _insert(connection, channel_name, by_key, matches)
             for key in sorted(fresh):

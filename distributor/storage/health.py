@@ -44,7 +44,7 @@ class Health:
 
     def _try_to_write(self) -> None:
         try:
-            with self._database.write() as connection:
+            with self._database.write("health.try_to_write") as connection:
                 connection.execute(insert(meta).values(key="trial", value=""))
                 raise _TakeBack
         except _TakeBack:

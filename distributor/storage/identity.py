@@ -17,6 +17,6 @@ def read_or_make(database: Database, key: str, size: int = 32) -> str:
         found = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
     if found is not None:
         return str(found)
-    with database.write() as connection:
+    with database.write("identity.read_or_make") as connection:
         connection.execute(insert_new(connection, meta).values(key=key, value=secrets.token_hex(size)))
         return str(connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one())

@@ -57,7 +57,7 @@ class Ledger:
             prefer_indexes(connection)
             if _next_edition(connection, name, now) is None:
                 return Wait(_seconds_to_next(connection, name, now))
-        with self._database.write() as connection:
+        with self._database.write("ledger.claim") as connection:
             prefer_indexes(connection)
             if is_paused(connection, name):
                 return Wait(None)
@@ -83,7 +83,7 @@ class Ledger:
         Pause, hold and suppression are checked once more in this commit.
         """
         frozen = select(edition.c.id).where(edition.c.state == "frozen")
-        with self._database.write() as connection:
+        with self._database.write("ledger.start") as connection:
             name = connection.execute(_channel_of(delivery_ids)).scalar()
             if name is None or is_paused(connection, name):
                 return []
@@ -110,7 +110,7 @@ class Ledger:
 
         An acceptance that comes late wins over `unknown`; any other late answer is kept for the person who decides.
         """
-        with self._database.write() as connection:
+        with self._database.write("ledger.settle") as connection:
             accepted = [item for item in settled if item.settlement.state == "sent"]
             others = [item for item in settled if item.settlement.state != "sent"]
             prefer_indexes(connection)
@@ -122,7 +122,7 @@ class Ledger:
 
     def rest_channel(self, name: str, until: datetime) -> None:
         """No message of this channel before `until`: the service asked for it."""
-        with self._database.write() as connection:
+        with self._database.write("ledger.rest_channel") as connection:
             rest(connection, f"channel:{name}", until)
 
 

@@ -47,7 +47,7 @@ class Links:
 
         Returns how many belonged to a known link. Clicks on unknown slugs are dropped here.
         """
-        with self._database.write() as connection:
+        with self._database.write("links.add_clicks") as connection:
             ids = _link_ids(connection, {row.slug for row in clicks})
             known = [row for row in clicks if row.slug in ids]
             if known:
@@ -63,7 +63,7 @@ class Links:
 
     def forget_visitors(self, before: datetime, delete_before: datetime) -> int:
         """Blank visitors' marks of closed days, delete single clicks past their keeping; the sums stay."""
-        with self._database.write() as connection:
+        with self._database.write("links.forget_visitors") as connection:
             connection.execute(click.delete().where(click.c.at < delete_before))
             done = connection.execute(
                 update(click).where(click.c.at < before, click.c.visitor != "").values(visitor="")
@@ -72,7 +72,7 @@ class Links:
 
     def forget_journal(self, journal_name: str) -> None:
         """Drop the position of a journal file that was counted to its end and deleted."""
-        with self._database.write() as connection:
+        with self._database.write("links.forget_journal") as connection:
             connection.execute(journal.delete().where(journal.c.name == journal_name))
 
 

@@ -95,7 +95,7 @@ class Posts:
 
     def note_failure(self, name: str, state: str, error: str, next_poll_at: datetime | None, now: datetime) -> None:
         """A poll that could not be read: shown, and tried again at `next_poll_at`."""
-        with self._database.write() as connection:
+        with self._database.write("posts.note_failure") as connection:
             touch_source(connection, name)
             connection.execute(
                 update(source)
@@ -151,7 +151,7 @@ class Posts:
         # Feeds list the newest first; stories are kept, and go out, in the order they were published.
         order = sorted(range(len(verdicts)), key=lambda i: (verdicts[i].post.published_at or now, -i))
         found = [(verdicts[i], enriched.get(i, verdicts[i].post)) for i in order]
-        with self._database.write() as connection:
+        with self._database.write("posts.apply_poll") as connection:
             touch_source(connection, name)
             before = connection.execute(select(source.c.last_ok_at).where(source.c.name == name)).scalar()
             kinds = store_verdicts(connection, name, found, before, now)
@@ -228,7 +228,7 @@ class Posts:
 
     def release(self, ids: Sequence[int], by: str, now: datetime) -> int:
         """Let held posts go: they are planned as if they had just been published."""
-        with self._database.write() as connection:
+        with self._database.write("posts.release") as connection:
             rows = connection.execute(
                 update(post)
                 .where(post.c.id.in_(list(ids)), post.c.status == "held")
@@ -240,7 +240,7 @@ class Posts:
 
     def drop(self, ids: Sequence[int], by: str, now: datetime) -> int:
         """Never send these held posts."""
-        with self._database.write() as connection:
+        with self._database.write("posts.drop") as connection:
             rows = connection.execute(
                 update(post)
                 .where(post.c.id.in_(list(ids)), post.c.status == "held")

@@ -45,13 +45,13 @@ class Recipients:
         intake = Intake(list_name, now, count)
         for rows in sort_people(people, chunk, count):
             if rows:
-                with self._database.write() as connection:
+                with self._database.write("recipients.add_subscribers") as connection:
                     intake.add(connection, rows)
             yield count
 
     def unsubscribe(self, subscriber_id: int, list_name: str, reason: str, now: datetime) -> bool:
         """Take one reader off one list, for good; True when they were on it. Safe to repeat."""
-        with self._database.write() as connection:
+        with self._database.write("recipients.unsubscribe") as connection:
             return leave_list(connection, subscriber_id, list_name, reason, now)
 
     def is_member(self, subscriber_id: int, list_name: str) -> bool:
@@ -65,12 +65,12 @@ class Recipients:
 
     def suppress(self, keys: Sequence[str], list_name: str, reason: str, now: datetime) -> None:
         """Never write to these addresses again on this list ("" for every list)."""
-        with self._database.write() as connection:
+        with self._database.write("recipients.suppress") as connection:
             _suppress(connection, keys, list_name, reason, now)
 
     def unsuppress(self, keys: Sequence[str], list_name: str) -> int:
         """Take suppressions back; membership is not restored by it."""
-        with self._database.write() as connection:
+        with self._database.write("recipients.unsuppress") as connection:
             found = connection.execute(
                 suppression.delete()
                 .where(suppression.c.address_key.in_(keys), suppression.c.list == list_name)

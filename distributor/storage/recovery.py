@@ -27,7 +27,7 @@ class Recovery:
 
     def recover(self, evidence: Evidence, live_fences: Sequence[str], now: datetime) -> dict[str, int]:
         """After a crash: settle what holders other than `live_fences` left behind; returns state -> how many."""
-        with self._database.write() as connection:
+        with self._database.write("recovery.recover") as connection:
             dead = (delivery.c.state.in_(("claimed", "sending"))) & (delivery.c.fence.not_in(live_fences))
             counts = {"queued": 0, "unknown": 0, "sent": 0}
             for row in connection.execute(_held_by_others(dead)).all():
@@ -48,7 +48,7 @@ class Recovery:
         with self._database.read() as connection:
             if connection.execute(select(delivery.c.id).where(late).limit(1)).scalar() is None:
                 return {"queued": 0, "unknown": 0}
-        with self._database.write() as connection:
+        with self._database.write("recovery.expire_leases") as connection:
             counts = {"queued": 0, "unknown": 0}
             for row in connection.execute(_held_by_others(late)).all():
                 is_back = row.state == "claimed" and not row.list
@@ -88,7 +88,7 @@ class Recovery:
 
     def prove_sent(self, delivery_id: int, receipt: str, evidence: str, now: datetime) -> bool:
         """unknown -> sent on evidence from the service itself; True when it was still unknown."""
-        with self._database.write() as connection:
+        with self._database.write("recovery.prove_sent") as connection:
             row = connection.execute(
                 update(delivery)
                 .where(delivery.c.id == delivery_id, delivery.c.state.in_(("unknown", "presumed")))
@@ -125,7 +125,7 @@ class Recovery:
             ).scalar()
         if waiting is None:
             return 0
-        with self._database.write() as connection:
+        with self._database.write("recovery.hold_late") as connection:
             rows = connection.execute(
                 update(delivery)
                 .where(delivery.c.edition_id.in_(late), delivery.c.state == "queued")

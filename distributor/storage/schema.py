@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest migration this program knows. A test compares it with the folder of migrations.
-HEAD = "0001"
-KNOWN = ("0001",)
+HEAD = "0002"
+KNOWN = ("0001", "0002")
 
 
 def read_version(database: Database) -> str | None:
@@ -51,7 +51,7 @@ def require_current(database: Database) -> None:
 
 def upgrade(database: Database) -> tuple[str | None, str]:
     """Bring the database to HEAD in one transaction; returns (before, after). A newer database is refused."""
-    with database.write() as connection:
+    with database.write("schema.upgrade") as connection:
         before = _version(connection)
         if before is not None and before not in KNOWN:
             raise StorageError(

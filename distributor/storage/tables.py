@@ -332,6 +332,40 @@ channel = Table(
     Column("last_ok_at", Instant),
     Column("last_error", Text, nullable=False, default=""),
     Column("last_error_at", Instant),
+    #: How the last messages ended, newest last, one letter each (core/breaker): what opens the circuit breaker.
+    Column("recent", Text, nullable=False, default="", server_default=""),
+)
+
+#: Who may speak on a channel with one voice, across machines: one holder at a time, in order.
+lane = Table(
+    "lane",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("fence", Text, nullable=False),
+    Column("lease_until", Instant, nullable=False),
+)
+
+#: The processes that run on this database. Times are the database's own clock.
+worker = Table(
+    "worker",
+    metadata,
+    Column("fence", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("process", Integer, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("beat_at", Instant, nullable=False),
+)
+
+#: What is wrong now and whom we told, so that one trouble is told once and its end too.
+alert = Table(
+    "alert",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("told_at", Instant),
 )
 
 notice = Table(
