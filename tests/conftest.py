@@ -26,6 +26,16 @@ settings.load_profile("untimed")
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long form of what is random: thousands of cases")
+
+
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Whether the run takes its time (--long): tests of random things then try many times more of them."""
+    return bool(request.config.getoption("--long"))
+
+
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that may create databases: the one DISTRIBUTOR_TEST_POSTGRES names, else one of the run's own."""
