@@ -225,12 +225,11 @@ class App:
 
     def recover(self) -> dict[str, int]:
         """Settle what a killed process left behind, with what its send journals prove."""
-        from distributor.storage.send_journal import read_evidence
+        from distributor.storage.send_journal import read_evidence, remove_journals
 
         evidence, files = read_evidence(self.state_dir)
         counts = self.storage.recovery.recover(evidence, [self.fence], self.clock())
-        for path in files:
-            path.unlink(missing_ok=True)
+        remove_journals(files)
         return counts
 
     # -- sending ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from distributor.core import errors
+from distributor.core import breaker, errors
 from distributor.core.message import Accepted, NotStarted, Outcome
 
 State = Literal["queued", "claimed", "sending", "sent", "failed", "skipped", "held", "unknown", "presumed"]
@@ -27,6 +27,13 @@ MOVES: dict[State, frozenset[State]] = {
 #: An edition is complete when every delivery is in one of these.
 TERMINAL: frozenset[State] = frozenset({"sent", "failed", "skipped", "presumed"})
 
+# Beginnings of the reasons that deliveries are held for. `resume` lets go only what the channel's own closing holds.
+CLOSED = "channel closed: "
+LATE = "late"
+REVIEW = "review"
+STORY = "story: "
+BYTES = "bytes: "
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
@@ -41,6 +48,8 @@ class Settlement:
     recipient_gone: bool = False
     #: False when the try is not counted: nothing was tried, or the service only asked for patience.
     is_attempt: bool = True
+    #: The letter that the circuit breaker remembers (core/breaker); "" where it does not care.
+    ending: str = ""
 
 
 def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settlement:
@@ -51,7 +60,7 @@ def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settleme
     """
     match outcome:
         case Accepted(receipt=receipt, detail=detail):
-            return Settlement("sent", detail=detail, receipt=receipt)
+            return Settlement("sent", detail=detail, receipt=receipt, ending=breaker.ACCEPTED)
         case NotStarted():
             return Settlement("queued", is_attempt=False)
         case errors.Busy():
@@ -62,12 +71,12 @@ def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settleme
                 return Settlement("failed", f"{outcome} (gave up after {attempt} tries)", outcome.detail)
             return Settlement("queued", str(outcome), outcome.detail, wait=wait_before_retry(attempt, seed))
         case errors.MessageRefused():
-            return Settlement("failed", str(outcome), outcome.detail)
+            return Settlement("failed", str(outcome), outcome.detail, ending=breaker.REFUSED)
         case errors.RecipientGone():
-            return Settlement("failed", str(outcome), outcome.detail, recipient_gone=True)
+            return Settlement("failed", str(outcome), outcome.detail, recipient_gone=True, ending=breaker.GONE)
         case errors.ChannelClosed():
             # Nothing went out, so nothing is lost: it waits for the person who reopens the channel.
-            return Settlement("held", str(outcome), outcome.detail, closes_channel=True)
+            return Settlement("held", f"{CLOSED}{outcome}", outcome.detail, closes_channel=True)
         case _:
             return Settlement("unknown", str(outcome), getattr(outcome, "detail", ""))
 

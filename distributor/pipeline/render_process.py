@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distributor.core.points import reach
+
 _LONGEST_ANSWER = 16 * 1024 * 1024
 
 
@@ -101,6 +103,7 @@ class RenderProcess:
 
 def _start(memory: int) -> subprocess.Popen[bytes]:
     package_root = str(Path(__file__).resolve().parents[2])
+    reach("render.start")
     return subprocess.Popen(
         [sys.executable, "-m", "distributor.pipeline.render_child", str(memory)],
         stdin=subprocess.PIPE,
@@ -135,6 +138,7 @@ def _say(process: subprocess.Popen[bytes], words: dict[str, Any]) -> None:
     try:
         process.stdin.write(json.dumps(words).encode() + b"\n")
         process.stdin.flush()
+        reach("render.asked")
     except OSError as error:
         raise _PipeBroken from error
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from distributor.core.cutting import cut_text
 from distributor.core.errors import SourceError
+from distributor.core.points import reach
 from distributor.core.post import Image, Post
 from distributor.sources import reader as reader_process
 from distributor.sources.drafts import LONGEST_SUMMARY
@@ -28,6 +29,7 @@ def enrich(post: Post, fetcher: Fetcher, now: datetime, reader: reader_process.R
     """
     if not post.url or not has_gaps(post):
         return post
+    reach("article.fetch")
     try:
         page = fetcher.fetch(post.url, headers=_ACCEPT)
         facts = _read(page, post, now, reader or reader_process.shared)

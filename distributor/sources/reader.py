@@ -23,6 +23,7 @@ from importlib import import_module
 from typing import IO, Any
 
 from distributor.core.errors import SourceError
+from distributor.core.points import reach
 
 #: Seconds for one text; a feed of 10 MB takes about five.
 PATIENCE = 20.0
@@ -84,6 +85,7 @@ class Reader:
         if self._child and self._child.poll() is None:
             return self._child, False
         self._stop()
+        reach("reader.start")
         command = [sys.executable, "-c", _START.format(path=sys.path, memory=self._memory)]
         try:
             self._child = subprocess.Popen(
@@ -98,6 +100,7 @@ class Reader:
         head = json.dumps({"task": task, "about": about}).encode()
         child.stdin.write(_SIZES.pack(len(head), len(body)) + head + body)
         child.stdin.flush()
+        reach("reader.asked")
         deadline = time.monotonic() + self._patience
         try:
             size, _ = _SIZES.unpack(_read_in_time(child.stdout, _SIZES.size, deadline))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from distributor.core.errors import SourceError
+from distributor.core.points import reach
 
 _CHUNK = 65_536
 _RATIO_FROM = 262_144
@@ -60,10 +61,12 @@ class Connection:
         reader = _Reader(self.host, limits)
         try:
             self._sock.settimeout(self._left(deadline))
+            reach("fetch.request")
             self._sock.sendall(request)
             while not reader.is_done:
                 self._sock.settimeout(self._left(deadline))
                 reader.feed(self._sock.recv(_CHUNK))
+            reach("fetch.answered")
         except TimeoutError as error:
             raise SourceError(f"{self.host} did not answer in {limits.seconds:g} seconds") from error
         except OSError as error:
@@ -101,6 +104,7 @@ def connect(
         left = deadline - time.monotonic()
         if left <= 0:
             break
+        reach("fetch.connect")
         try:
             # A dead IPv6 route must leave time for the addresses after it.
             sock = socket.create_connection((address, port), timeout=left / (len(addresses) - index))

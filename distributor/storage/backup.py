@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from distributor.core.errors import StorageError
+from distributor.core.points import reach
 from distributor.storage import schema
 from distributor.storage.database import Database
 from distributor.storage.tables import metadata
@@ -41,12 +42,15 @@ def backup_sqlite(database: Database, target: Path) -> Path:
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        reach("backup.copy")
         _copy(database.path, part)
         problem = _quick_check(part)
         if problem:
             raise StorageError(f"the copy does not verify ({problem}); it was deleted, the database is untouched")
         _sync(part)
+        reach("backup.rename")
         part.rename(target)
+        reach("backup.renamed")
         _sync(target.parent)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"the backup could not be written to {target}: {error}") from None

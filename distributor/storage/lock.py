@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from distributor.core.errors import StorageError
+from distributor.core.points import reach
 from distributor.storage.database import Database, open_unpooled
 
 #: "distributor" as a number, so that other programs' advisory locks are not in the way.
@@ -36,6 +37,7 @@ def _lock_file(database: Database) -> Callable[[], None]:
             f"{database.label}: another distributor (process {holder}) runs on this database; "
             "stop it first, or use PostgreSQL to run several"
         ) from None
+    reach("lock.write")
     os.ftruncate(handle, 0)
     os.pwrite(handle, str(os.getpid()).encode(), 0)
     return lambda: os.close(handle)

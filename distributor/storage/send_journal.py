@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
+from distributor.core.points import reach
 from distributor.core.sending import Evidence
 
 _FULL = "the send journal could not be written; is the disk full?"
@@ -58,16 +59,22 @@ class SendJournal:
         return written == len(data)
 
     def _append(self, data: bytes) -> int:
-        return os.write(self._file, data)
+        reach("send_journal.write")
+        written = os.write(self._file, data)
+        reach("send_journal.written")
+        return written
 
     def forget(self) -> None:
         """Empty the file once everything in it is settled in the database."""
+        reach("send_journal.forget")
         os.ftruncate(self._file, len(self._header))
+        reach("send_journal.forgotten")
         self._is_torn = False
 
     def close(self) -> None:
         os.close(self._file)
         if self.path.exists() and self.path.stat().st_size <= len(self._header):
+            reach("send_journal.remove")
             self.path.unlink()
 
 
@@ -84,6 +91,13 @@ def read_evidence(folder: Path) -> tuple[Evidence, list[Path]]:
         for line in path.read_bytes().split(b"\n")[:-1]:
             _read_line(line, outcomes, complete, boot)
     return Evidence(outcomes, frozenset(complete)), files
+
+
+def remove_journals(files: Iterable[Path]) -> None:
+    """Delete journals whose evidence the ledger has."""
+    for path in files:
+        reach("send_journal.clear")
+        path.unlink(missing_ok=True)
 
 
 def _read_line(line: bytes, outcomes: dict[int, str], complete: set[str], boot: str) -> None:

@@ -24,11 +24,11 @@ from distributor.pipeline.track import Drained, Rules, drain, mark_visitor, name
 from distributor.web.public.clicks import (
     ClickFiles,
     ClickJournal,
-    DailySalts,
     cut_address,
     format_record,
     read_traits,
 )
+from distributor.web.public.salts import DailySalts
 
 HERE = Path(__file__).parent
 AT = 1_795_428_000_123

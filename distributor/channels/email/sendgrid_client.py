@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from python_http_client.client import Client, Response
 
 from distributor.core.errors import ChannelClosed, Outage, Unknown
+from distributor.core.points import reach
 
 _LONGEST_ANSWER = 1_000_000
 
@@ -74,10 +75,14 @@ class _RawClient(Client):  # type: ignore[misc]
     def send_raw(self, method: str, pieces: Sequence[bytes] | None) -> Response:
         """One request on a connection of its own; answers of every status come back as they are."""
         parts = urlsplit(self._build_url(None))
+        reach("sendgrid.connect")
         connection = _connect(parts.scheme, parts.netloc, self.timeout)
         try:
+            reach("sendgrid.request")
             connection.request(method, parts.path, body=pieces, headers=self.request_headers)
-            return Response(_Whole(connection.getresponse()))
+            whole = _Whole(connection.getresponse())
+            reach("sendgrid.answered")
+            return Response(whole)
         finally:
             connection.close()
 

@@ -14,6 +14,7 @@ from distributor.channels.email.replies import Reply, explain_refusal
 from distributor.channels.email.settings import Settings
 from distributor.core.errors import ChannelClosed, Outage, SendError, Unknown
 from distributor.core.message import Accepted, NotStarted, Outcome
+from distributor.core.points import reach
 
 _LONGEST_LINE = 4096
 _MOST_LINES = 128
@@ -102,6 +103,7 @@ class Line:
                 self._client.sock.settimeout(timeout)
             self._client.sock.sendall(command)
             code, text = self._client.getreply()
+            reach("smtp.answered")
         except OSError as error:
             raise LostConnection(_describe(error)) from None
         return Reply(code, text.decode("utf-8", "replace").replace("\n", " "))
@@ -117,6 +119,7 @@ class Line:
             if not may_start():
                 self._reset()
                 return NotStarted()
+            reach("smtp.data")
             reply = self.ask(b"DATA\r\n")
             if reply.code != 354:
                 self._reset()
@@ -135,6 +138,7 @@ class Line:
             if reply.code == 421:
                 self.drop()
             return explain_refusal(reply, "sender")
+        reach("smtp.rcpt")
         reply = self.ask(f"RCPT TO:<{recipient}>\r\n".encode("ascii"))
         if reply.code // 100 != 2:
             self._reset()
@@ -145,6 +149,7 @@ class Line:
         """MAIL FROM; a kept connection that turns out to be dead is opened again, once."""
         was_fresh, self.is_fresh = self.is_fresh, False
         self._tries += 1
+        reach("smtp.mail")
         try:
             reply = self.ask(mail_from, self._settings.timeout)
         except LostConnection:
@@ -160,8 +165,10 @@ class Line:
         return self.ask(mail_from)
 
     def _give(self, body: bytes) -> Outcome:
+        reach("smtp.body")
         try:
             reply = self.ask(body, self._answer_timeout)
+            reach("smtp.body answered")
         except LostConnection as error:
             self.drop()
             return Unknown(f"no complete answer came after the mail was sent: {error}")
@@ -177,6 +184,7 @@ class Line:
 
     def _reset(self) -> None:
         """End a transaction that is not completed; a connection that cannot do that is given up."""
+        reach("smtp.rset")
         try:
             is_ready = self.ask(b"RSET\r\n").code == 250
         except LostConnection:
@@ -191,6 +199,7 @@ class Line:
 
     def quit(self) -> None:
         """Say goodbye, without waiting long for an answer."""
+        reach("smtp.quit")
         with contextlib.suppress(LostConnection):
             self.ask(b"QUIT\r\n", min(2.0, self._settings.timeout))
         self.drop()
@@ -232,6 +241,7 @@ def _open_client(settings: Settings, hello: str) -> smtplib.SMTP:
 def _connect(settings: Settings, hello: str) -> smtplib.SMTP:
     client: smtplib.SMTP
     host = (settings.host or "").strip("[]")
+    reach("smtp.connect")
     if settings.tls == "tls":
         context = _trust(settings)
         client = _TlsClient(host, settings.port, hello, timeout=settings.timeout, context=context)
@@ -249,6 +259,7 @@ def _connect(settings: Settings, hello: str) -> smtplib.SMTP:
     except BaseException:
         client.close()
         raise
+    reach("smtp.ready")
     return client
 
 

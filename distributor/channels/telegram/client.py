@@ -20,6 +20,8 @@ import telegram
 from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
+from distributor.core.points import reach
+
 #: What httpx calls the failures that come before the first byte of a request.
 _BEFORE_SENDING = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
 
@@ -53,6 +55,7 @@ class Exchange:
         if not self.is_started:
             self.is_withheld = True
             raise _Withheld
+        reach("telegram.request")
 
 
 class _Withheld(Exception):
@@ -94,6 +97,7 @@ class _WatchedRequest(HTTPXRequest):
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         assert self.exchange is not None
         self.exchange.status, self.exchange.body = await super().do_request(*args, **kwargs)
+        reach("telegram.answered")
         raise _Answered
 
 
@@ -114,6 +118,7 @@ class Client:
         Raises only what `may_start` raised.
         """
         exchange = self._request.exchange = Exchange(may_start)
+        reach("telegram.call")
         try:
             self._loop.run_until_complete(getattr(self._bot, method)(**fields))
         except Exception as error:

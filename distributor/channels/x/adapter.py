@@ -16,6 +16,7 @@ import requests
 import tweepy
 
 from distributor.channels.x.answers import Answer
+from distributor.core.points import reach
 
 TWEEPY_HOST = "https://api.twitter.com"
 CONNECT_TIMEOUT = 10.0
@@ -42,6 +43,7 @@ class Gate:
         self.is_open = self.ask()
         if not self.is_open:
             raise Stopped
+        reach("x.body")
         yield body
 
 
@@ -93,7 +95,9 @@ class OneTrySession(requests.Session):
         self.answer = None
         if self.gate is not None and isinstance(request.body, bytes):
             request.body = cast(Any, self.gate.pass_through(request.body))
+        reach("x.connect")
         response = super().send(request, **kwargs)
+        reach("x.answered")
         headers = {name.lower(): value for name, value in response.headers.items()}
         text = response.content.decode("utf-8", "replace")
         self.answer = Answer(response.status_code, headers, self.redact(text))

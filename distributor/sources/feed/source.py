@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from distributor.core.errors import SourceError
+from distributor.core.points import reach
 from distributor.core.post import Post, post_from_json
 from distributor.core.source_state import PollResult, SourceState, read_http_seconds, rest
 from distributor.sources import article
@@ -42,6 +43,7 @@ class Source:
         """Fetch, and parse if anything changed. Raises SourceError; the state is then `back_off`'s."""
         state = state.for_address(self.settings.url)
         address = self._address(state)
+        reach("feed.fetch")
         fetched = self._fetcher.fetch(address, headers=_conditions(state))
         # Where the configured address answers again, a move that was believed and then failed is forgotten.
         state = replace(state, url="") if state.url and address == self.settings.url else state

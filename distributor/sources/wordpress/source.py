@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from distributor.core.errors import SourceError
+from distributor.core.points import reach
 from distributor.core.post import Post
 from distributor.core.source_state import PollResult, SourceState, read_http_seconds, rest
 from distributor.sources.fetch import Fetched, Fetcher
@@ -84,6 +85,7 @@ class Source:
 
     def _find_api(self, now: datetime) -> str:
         """By the Link header of the site, its HTML, and ?rest_route=/ where pretty addresses are off."""
+        reach("wordpress.find")
         home = self._fetcher.fetch(self.settings.url)
         found = _API_LINK.search(home.headers.get("link", ""))
         if found:
@@ -116,6 +118,7 @@ class Source:
             since = datetime.fromisoformat(state.cursor) - OVERLAP
             query |= {"order": "asc", "modified_after": f"{since:%Y-%m-%dT%H:%M:%S}Z", "page": str(number)}
         query |= {"_fields": FIELDS, "_embed": "author,wp:featuredmedia,wp:term"}
+        reach("wordpress.page")
         answer = self._fetcher.fetch(_route(api, "wp/v2/posts", query), headers={"Accept": "application/json"})
         data = _load(answer)
         if answer.status == 400 and _code(data) == "rest_post_invalid_page_number":

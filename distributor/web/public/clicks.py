@@ -18,11 +18,11 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from distributor.core.errors import StorageError
+from distributor.core.points import reach
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,9 @@ class ClickJournal:
             if self._is_torn:
                 record = b"\n" + record
             try:
+                reach("clicks.write")
                 count = self._write(self._file, record)
+                reach("clicks.written")
             except OSError as error:
                 return self._lose(error)
             self._size += count
@@ -162,46 +164,12 @@ class ClickFiles:
             # The lock comes first: who gets it knows that the file will not grow.
             if not _try_lock(file) or b"\n" in _read_from(file, position):
                 return False
+            reach("clicks.remove")
             path.unlink()
+            reach("clicks.removed")
             return True
         finally:
             os.close(file)
-
-
-class DailySalts:
-    """A secret for each day, the same for all processes of this machine; gone after two days.
-
-    With it goes every way from a visitor's mark back to a network and a browser.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._known: tuple[date, bytes] | None = None
-
-    def get(self, day: date) -> bytes:
-        if self._known is None or self._known[0] != day:
-            self._known = (day, self._read(day))
-        return self._known[1]
-
-    def _read(self, day: date) -> bytes:
-        path = self.folder / f"{day.isoformat()}.salt"
-        with contextlib.suppress(FileNotFoundError):
-            return path.read_bytes()
-        fresh = self.folder / f"{secrets.token_hex(8)}.new"
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(secrets.token_bytes(32))
-        with contextlib.suppress(FileExistsError):
-            # A hard link never replaces: whoever comes second takes what is there.
-            os.link(fresh, path)
-        fresh.unlink()
-        self._forget_before(day)
-        return path.read_bytes()
-
-    def _forget_before(self, day: date) -> None:
-        for path in self.folder.glob("*.salt"):
-            with contextlib.suppress(ValueError, FileNotFoundError):
-                if (day - date.fromisoformat(path.stem)).days > 1:
-                    path.unlink()
 
 
 class Traits(NamedTuple):
@@ -279,7 +247,9 @@ def _open_file(folder: Path) -> int:
     file = os.open(fresh, flags, 0o600)
     fcntl.flock(file, fcntl.LOCK_EX)
     number = max((int(path.name[:10]) for path in folder.glob(_NAMES)), default=0) + 1
+    reach("clicks.name")
     fresh.rename(folder / f"{number:010d}-{name}")
+    reach("clicks.named")
     return file
 
 
