@@ -132,3 +132,15 @@ def test_a_python_that_is_too_old_is_told_so(checkout: Path) -> None:
     done = subprocess.run(command, env={**os.environ, "PATH": ""}, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Python 4.0 or newer is needed" in done.stderr
+
+
+def test_everything_installed_is_compiled_so_that_the_first_start_is_quick(
+    checkout: Path, run_bootstrap: Run, uv: Callable[[], list[str]]
+) -> None:
+    noting = '#!/bin/sh\\necho "$@" >> python-calls\\n'
+    script = f"#!/bin/sh\nmkdir -p .venv/bin\nprintf '{noting}' > .venv/bin/python\nchmod +x .venv/bin/python\n"
+    (checkout / "bin/uv").write_text(script)
+    assert run_bootstrap().returncode == 0
+    last = (checkout / "python-calls").read_text().splitlines()[-1]
+    assert last.startswith("-m compileall ")
+    assert last.endswith(f"{checkout / '.venv/lib'} {checkout / 'distributor'}")
