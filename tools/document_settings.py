@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from distributor import channels, sources  # noqa: E402
 from distributor.core.duration import describe_duration  # noqa: E402
+from distributor.settings import alerts  # noqa: E402
 from distributor.settings import model as models  # noqa: E402
 from distributor.settings.explain import is_secret, list_fields  # noqa: E402
 
@@ -54,8 +55,10 @@ def write_page() -> str:
         ("database", models.DatabaseSettings),
         ("web", models.WebSettings),
         ("network", models.NetworkSettings),
+        ("alerts", alerts.AlertSettings),
     ):
         parts.append(write_section(f"## `{name}`", model))
+    parts.append(write_section("### `alerts.email`", alerts.AlertEmail))
     parts.append(FOLDERS)
     for room, what in (sources, "sources"), (channels, "channels"):
         parts.append(f"## `{what}`\n\nA list; every entry has a `name` of its own and a `kind`.\n")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from distributor.settings.alerts import AlertEmail, AlertSettings
 from distributor.settings.doubts import find_doubts
 from distributor.settings.explain import add_errors
 from distributor.settings.model import (
@@ -31,7 +32,10 @@ M = TypeVar("M", bound=BaseModel)
 #: Names stand in keys, reports and addresses, and a channel may have a folder of templates by its name.
 _NAME = re.compile(r"(?!\.)[^\s@:/\\]{1,60}")
 
-SECTIONS = ("site", "database", "web", "network", "sources", "channels", "schedules", "templates_dir", "state_dir")
+SECTIONS = (
+    *("site", "database", "web", "network", "alerts"),
+    *("sources", "channels", "schedules", "templates_dir", "state_dir"),
+)
 DEFAULT_FOLDERS = {"templates_dir": "../templates", "state_dir": "../var"}
 
 
@@ -75,6 +79,7 @@ class _Loader:
         web = self._read_section("web", WebSettings)
         network = self._read_section("network", NetworkSettings)
         self._check_network(network, check_network)
+        alerts = self._read_alerts()
         sources = self._read_entries("sources", "source", source_model)
         channels = self._read_entries("channels", "channel", channel_model)
         entries = [
@@ -84,7 +89,7 @@ class _Loader:
         names = {section: self._list_names(section) for section in ("sources", "channels")}
         schedules = build_schedules(entries, names, site.timezone if site else "UTC", self._problems)
         folders = {name: self._read_folder(name) for name in DEFAULT_FOLDERS}
-        if site is None or database is None or web is None or network is None:
+        if site is None or database is None or web is None or network is None or alerts is None:
             return None
         state_dir = folders["state_dir"]
         settings = Settings(
@@ -93,6 +98,7 @@ class _Loader:
             self._place_database(database, state_dir),
             web,
             network,
+            alerts,
             sources,
             channels,
             schedules,
@@ -109,6 +115,14 @@ class _Loader:
     def _read_section(self, name: str, model: type[M]) -> M | None:
         data = self._data.get(name)
         return self._validate({} if data is None else data, model, (name,))
+
+    def _read_alerts(self) -> AlertSettings | None:
+        """Mail is a section within the section, with a secret of its own."""
+        data = self._data.get("alerts")
+        if not isinstance(data, dict) or data.get("email") is None:
+            return self._read_section("alerts", AlertSettings)
+        email = self._validate(data["email"], AlertEmail, ("alerts", "email"))
+        return self._validate({**data, "email": email}, AlertSettings, ("alerts",))
 
     def _validate(self, data: Any, model: type[M], trail: Trail) -> M | None:
         if not isinstance(data, dict):

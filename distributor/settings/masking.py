@@ -11,8 +11,9 @@ from distributor.settings.model import Settings
 
 
 def find_secrets(settings: Settings) -> set[str]:
-    """The secrets of all sources and channels, and the database's password."""
-    found = _secrets_in(settings.channels) | _secrets_in(settings.sources) | _secrets_in(settings.web)
+    """The secrets of all sources, channels and ways of alerting, and the database's password."""
+    parts = (settings.channels, settings.sources, settings.web, settings.alerts)
+    found = set().union(*map(_secrets_in, parts))
     password = urlsplit(settings.database_url.get_secret_value()).password
     return found | ({password} if password else set())
 

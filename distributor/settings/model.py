@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -17,6 +17,9 @@ from distributor.core.duration import parse_duration
 from distributor.core.filters import Filter
 from distributor.core.schedule import Rule
 from distributor.core.wall_time import load_zone
+
+if TYPE_CHECKING:
+    from distributor.settings.alerts import AlertSettings
 
 DEFAULT_LATENESS = {"each": timedelta(minutes=60), "digest": timedelta(hours=6)}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
@@ -282,6 +285,7 @@ class Settings:
     database_url: SecretStr
     web: WebSettings
     network: NetworkSettings
+    alerts: AlertSettings
     sources: tuple[Any, ...]
     channels: tuple[Any, ...]
     schedules: tuple[ScheduleSettings, ...]

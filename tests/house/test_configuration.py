@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from distributor import channels, sources
 from distributor.app import read_settings
 from distributor.settings import Settings
+from distributor.settings.alerts import AlertEmail, AlertSettings
 from distributor.settings.explain import list_fields
 from distributor.settings.load import SECTIONS
 from distributor.settings.model import (
@@ -43,6 +44,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "database": DatabaseSettings,
     "web": WebSettings,
     "network": NetworkSettings,
+    "alerts": AlertSettings,
+    "alerts.email": AlertEmail,
     "schedules": ScheduleEntry,
     "filter": FilterSettings,
     **{f"source {kind}": sources.settings_model(kind) for kind in sources.kinds()},
@@ -76,6 +79,8 @@ def test_what_it_shows_of_the_sections_are_their_defaults(tmp_path: Path) -> Non
     shown, default = load(tmp_path, EXAMPLES), load(tmp_path, TEXT)
     for part in ("site", "web", "network", "database_url", "state_dir", "templates_dir"):
         assert getattr(shown, part) == getattr(default, part), part
+    assert shown.alerts.model_copy(update={"email": None}) == default.alerts
+    assert shown.alerts.email is not None
 
 
 def find_shown_defaults() -> list[Any]:
