@@ -25,6 +25,7 @@ OUTSIDE = {
     "markupsafe": ("pipeline/render*",),
     "mjml": ("channels/email/*",),
     "nh3": ("core/*", "sources/*"),
+    "procrastinate": ("engine/procrastinate*",),
     "prometheus_client": ("web/*", "app*"),
     "psycopg": ("storage/*",),
     "pydantic": ("settings*", "channels/*/settings.py", "sources/*", "channels/fields.py"),
