@@ -6,17 +6,17 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, text, update
 
+from distributor.storage.inserting import insert_new
 from distributor.storage.tables import channel, notice
 
 
 def set_pause(connection: Connection, name: str, is_paused: bool, reason: str, by: str, now: datetime) -> None:
-    """Write the pause of a channel with who and why, and a notice of it."""
+    """Write the pause of a channel with who and why, and a notice of it. An open channel begins without a past."""
     touch_channel(connection, name)
-    connection.execute(
-        update(channel)
-        .where(channel.c.name == name)
-        .values(is_paused=is_paused, reason=reason, since=now if is_paused else None, by=by)
-    )
+    values = {"is_paused": is_paused, "reason": reason, "since": now if is_paused else None, "by": by}
+    if not is_paused:
+        values["recent"] = ""
+    connection.execute(update(channel).where(channel.c.name == name).values(values))
     word = "paused" if is_paused else "resumed"
     add_notice(
         connection,
@@ -35,11 +35,17 @@ def add_notice(connection: Connection, level: str, subject: str, sentence: str, 
 def touch_channel(connection: Connection, name: str) -> None:
     found = connection.execute(select(channel.c.name).where(channel.c.name == name)).scalar()
     if found is None:
-        connection.execute(insert(channel).values(name=name, is_paused=False))
+        connection.execute(insert_new(connection, channel).values(name=name, is_paused=False))
 
 
-def is_paused(connection: Connection, name: str) -> bool:
-    return bool(connection.execute(select(channel.c.is_paused).where(channel.c.name == name)).scalar())
+def is_paused(connection: Connection, name: str, is_binding: bool = False) -> bool:
+    """Whether the channel is paused; `is_binding`: a pause that is being written waits for this transaction, so
+    that nothing begins after `pause` has returned."""
+    asked = select(channel.c.is_paused).where(channel.c.name == name)
+    if is_binding:
+        touch_channel(connection, name)
+        asked = asked.with_for_update(read=True)
+    return bool(connection.execute(asked).scalar())
 
 
 #: A try begins. One that was not counted (the service asked for patience) had the same number.

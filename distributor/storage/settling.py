@@ -8,11 +8,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
+from distributor.core.breaker import GONE, REFUSED, add_endings, find_trouble
+from distributor.core.delivery import CLOSED
 from distributor.core.sending import Settled
 from distributor.storage.among import is_among
 from distributor.storage.database import run_quickly
-from distributor.storage.notices import UPSERT_ATTEMPT, add_notice, is_paused, set_pause, touch_channel
-from distributor.storage.tables import channel, delivery, subscriber
+from distributor.storage.notices import UPSERT_ATTEMPT, add_notice, set_pause, touch_channel
+from distributor.storage.tables import channel, delivery, edition, subscriber
+
+#: Who paused a channel that refuses too much.
+BREAKER = "the breaker"
 
 
 def _is_held(fence: str, number: int) -> ColumnElement[bool]:
@@ -99,16 +104,41 @@ def write_attempts(connection: Connection, settled: Sequence[Settled]) -> None:
 
 
 def note_channel(connection: Connection, name: str, settled: Sequence[Settled], now: datetime) -> None:
+    """How the channel fares; a service that closed it, or too many refusals, pause it with an alarm."""
     touch_channel(connection, name)
+    row = connection.execute(select(channel).where(channel.c.name == name).with_for_update()).one()
     bad = [i.settlement for i in settled if i.settlement.state not in ("sent", "queued") or i.settlement.reason]
+    endings = "".join(item.settlement.ending for item in settled)
     values: dict[str, Any] = {}
     if any(item.settlement.state == "sent" for item in settled):
         values["last_ok_at"] = now
     if bad:
         values |= {"last_error": f"{bad[-1].reason} {bad[-1].detail}".strip()[:500], "last_error_at": now}
+    if endings and (recent := add_endings(row.recent, endings)) != row.recent:
+        values["recent"] = recent
     if values:
         connection.execute(update(channel).where(channel.c.name == name).values(values))
-    for what in bad:
-        if what.closes_channel and not is_paused(connection, name):
-            set_pause(connection, name, True, f"{what.reason} {what.detail}".strip(), "the service", now)
-            add_notice(connection, "alarm", f"channel {name} closed", what.reason, now)
+    if bad and not row.is_paused:
+        _stop_channel(connection, name, row.recent, settled, now)
+
+
+def _stop_channel(
+    connection: Connection, name: str, recent: str, settled: Sequence[Settled], now: datetime
+) -> None:
+    closing = next((item.settlement for item in settled if item.settlement.closes_channel), None)
+    if closing is not None:
+        why = f"{closing.reason.removeprefix(CLOSED)} {closing.detail}".strip()
+        set_pause(connection, name, True, why, "the service", now)
+        add_notice(connection, "alarm", f"channel {name} closed", closing.reason, now)
+        return
+    endings = [item.settlement.ending for item in settled]
+    if why := find_trouble(recent, endings, _is_list(connection, settled[0].delivery_id)):
+        last = next(i.settlement for i in reversed(settled) if i.settlement.ending in (REFUSED, GONE))
+        words = f"{last.reason} {last.detail}".strip()[:300]
+        set_pause(connection, name, True, f"{why}, the last one: {words}", BREAKER, now)
+        add_notice(connection, "alarm", f"channel {name} stopped", f"{why}; nothing more is sent on {name}", now)
+
+
+def _is_list(connection: Connection, delivery_id: int) -> bool:
+    joined = select(edition.c.list).join(delivery, delivery.c.edition_id == edition.c.id)
+    return bool(connection.execute(joined.where(delivery.c.id == delivery_id)).scalar())
