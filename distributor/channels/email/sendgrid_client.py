@@ -75,7 +75,6 @@ class _RawClient(Client):  # type: ignore[misc]
     def send_raw(self, method: str, pieces: Sequence[bytes] | None) -> Response:
         """One request on a connection of its own; answers of every status come back as they are."""
         parts = urlsplit(self._build_url(None))
-        reach("sendgrid.connect")
         connection = _connect(parts.scheme, parts.netloc, self.timeout)
         try:
             reach("sendgrid.request")
@@ -114,6 +113,7 @@ def _connect(scheme: str, netloc: str, timeout: float) -> http.client.HTTPConnec
         )
     else:
         connection = http.client.HTTPConnection(netloc, timeout=timeout)
+    reach("sendgrid.connect")
     try:
         connection.connect()
     except ssl.SSLCertVerificationError as error:
