@@ -86,6 +86,7 @@ class Process:
         self._roles = roles
         self._undo: list[tuple[str, Callable[[], object]]] = []
         self._app: App | None = None
+        self._site: PublicSite | None = None
 
     def start(self) -> None:
         """Raises StorageError or SettingsError, then nothing keeps running."""
@@ -96,16 +97,21 @@ class Process:
         app = App(settings, join_stores(database))
         self._app = app
         self._later("app", app.close)
+        # The web first: readers' redirects need nothing of the rest, and they wait for it last when all is stopped.
+        site = self._site = self._start_web(app) if "web" in self._roles else None
         engine: LocalEngine | None = None
         if "worker" in self._roles:
             engine = self._start_worker(app)
-        site = self._start_web(app) if "web" in self._roles else None
         if "clock" in self._roles:
             self._start_clock(app, engine, site)
+        if site is not None:
+            site.is_starting = False
         log.info("running: %s", ", ".join(sorted(self._roles)))
 
     def stop(self) -> None:
         """In the reverse order of the start; one part's trouble does not keep the others running."""
+        if self._site is not None:
+            self._site.is_stopping = True
         while self._undo:
             name, undo = self._undo.pop()
             try:

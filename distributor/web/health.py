@@ -47,12 +47,17 @@ class HealthPages:
             now = self._parts.clock()
             if self._looked is None or not self._looked[0] <= now < self._looked[0] + LOOK_AGAIN:
                 self._looked = (now, dict(self._look()))
-            return self._looked[1]
+            return {**dict(self._find_phase()), **self._looked[1]}
+
+    def _find_phase(self) -> Iterator[tuple[str, str]]:
+        """Asked each time: it costs nothing, and whoever starts or stops us waits for it."""
+        if self._parts.is_starting():
+            yield "starting", "the program is still starting"
+        if self._parts.is_draining():
+            yield "draining", "the program is stopping"
 
     def _look(self) -> Iterator[tuple[str, str]]:
         parts = self._parts
-        if parts.is_draining():
-            yield "draining", "the program is stopping"
         if problem := parts.stores.health.find_problem():
             yield "database", problem
         age = parts.tick_age()

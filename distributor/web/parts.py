@@ -57,6 +57,7 @@ class WebParts:
     journal: Callable[[], ClickJournalState] = ClickJournalState
     #: The free share of the disk with the database and the journals, from 0 to 1.
     disk_free: Callable[[], float] = lambda: 1.0
+    is_starting: Callable[[], bool] = lambda: False
     is_draining: Callable[[], bool] = lambda: False
     #: More reasons not to be ready: name -> a sentence, "" when all is well.
     checks: Mapping[str, Callable[[], str]] = field(default_factory=dict)
@@ -81,6 +82,7 @@ def make_parts(app: App, public: PublicSite) -> WebParts:
         tick_age=lambda: find_tick_age(app, public),
         journal=lambda: measure_journal(app, public),
         disk_free=lambda: measure_disk(app),
+        is_starting=lambda: public.is_starting,
         is_draining=lambda: public.is_stopping,
     )
 

@@ -43,6 +43,8 @@ class PublicSite:
         #: Set when a clock runs in this process; pages ask it how long ago it ticked.
         self.last_tick: Callable[[], datetime | None] | None = None
         self.made_at = app.clock()
+        #: Both are said by /readyz, and by whoever runs this process.
+        self.is_starting = True
         self.is_stopping = False
         self.redirects = Redirects(
             self._map,

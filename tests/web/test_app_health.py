@@ -38,6 +38,7 @@ def test_a_sound_process_is_ready(storage: Storage) -> None:
 @pytest.mark.parametrize(
     ("change", "name", "sentence"),
     [
+        ({"is_starting": lambda: True}, "starting", "the program is still starting"),
         ({"is_draining": lambda: True}, "draining", "the program is stopping"),
         ({"disk_free": lambda: 0.031}, "disk", "3.1% of the disk is free"),
         ({"tick_age": lambda: timedelta(minutes=5)}, "clock", "the last tick was 300 seconds ago"),
@@ -53,6 +54,15 @@ def test_each_reason_not_to_be_ready_is_named(
         assert list(answer.json()["reasons"]) == [name]
         assert sentence in answer.json()["reasons"][name]
         assert sentence in browser.ask("/").text.replace("&#x27;", "'")
+
+
+def test_readiness_is_told_at_once_when_the_start_is_over(storage: Storage) -> None:
+    starting = [True]
+    with serving(make_parts(storage, is_starting=lambda: starting[0])) as browser:
+        assert browser.ask("/readyz").status == 503
+        starting.clear()
+        starting.append(False)
+        assert browser.ask("/readyz").status == 200
 
 
 def test_a_process_without_a_clock_or_with_a_fresh_tick_is_ready(storage: Storage) -> None:
