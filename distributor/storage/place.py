@@ -1,0 +1,77 @@
+"""Where a database lives: what a copy of it, however it was made, cannot have too.
+
+A file is known by its path and by the number its file system gave it; a database of a server by the server's own
+identifier and the number of the database. Ordinary restarts, upgrades and VACUUM change neither.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from distributor.storage.database import Database
+
+#: Asks ext4, XFS, btrfs and others how often a file's number was given away (linux/fs.h).
+_FS_IOC_GETVERSION = 0x80087601
+
+
+def find_home(database: Database, connection: Connection) -> str:
+    """Where this database is now, as text that is compared by `is_same_home`."""
+    if database.is_sqlite:
+        return json.dumps(describe_file(database.path), sort_keys=True)
+    return json.dumps(_describe_server(connection), sort_keys=True)
+
+
+def is_same_home(one: str, other: str) -> bool:
+    """Whether two descriptions may be of one place: what one of them does not know is no difference."""
+    first, second = json.loads(one), json.loads(other)
+    return all(first.get(key) == second.get(key) for key in first.keys() & second.keys())
+
+
+def describe_file(path: Path, final: Path | None = None) -> dict[str, str]:
+    """The place of a database file; `final` is the name it is going to have."""
+    number = os.stat(path).st_ino
+    place = {"path": str((final or path).resolve()), "file": f"{number}.{_read_generation(path)}"}
+    machine = _read_machine(os.environ)
+    return {**place, "machine": machine} if machine else place
+
+
+def _read_generation(path: Path) -> int:
+    """Tells apart two files that had one number after another; 0 where the file system does not say."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        answer = fcntl.ioctl(handle, _FS_IOC_GETVERSION, b"\0" * 8)
+        return int(struct.unpack("=l", answer[:4])[0])
+    except OSError:
+        return 0
+    finally:
+        os.close(handle)
+
+
+def _read_machine(environ: Mapping[str, str]) -> str:
+    """This installation of the system; "" in containers, whose id comes from their image or from nowhere."""
+    is_container = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
+    if is_container or "KUBERNETES_SERVICE_HOST" in environ or "container" in environ:
+        return ""
+    try:
+        return Path("/etc/machine-id").read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def _describe_server(connection: Connection) -> dict[str, str]:
+    number = connection.execute(text("SELECT oid FROM pg_database WHERE datname = current_database()")).scalar_one()
+    place = {"database": str(number)}
+    try:
+        with connection.begin_nested():
+            found = connection.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar_one()
+    except DBAPIError:  # not every host lets its tenants ask
+        return place
+    return {**place, "server": str(found)}
