@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from distributor.storage.alerts import Alerts
     from distributor.storage.database import Database
     from distributor.storage.decisions import Decisions
     from distributor.storage.editions import Editions
     from distributor.storage.events import Events
+    from distributor.storage.figures import Figures
     from distributor.storage.health import Health
     from distributor.storage.ledger import Ledger
     from distributor.storage.links import Links
@@ -34,6 +36,8 @@ class Storage:
     reports: Reports
     events: Events
     health: Health
+    alerts: Alerts
+    figures: Figures
     #: Signs unsubscribe links.
     secret: bytes
     #: Names this installation.
@@ -59,9 +63,11 @@ def open_storage(url: str) -> Storage:
 
 def join_stores(database: Database) -> Storage:
     """All stores over an open database."""
+    from distributor.storage.alerts import Alerts
     from distributor.storage.decisions import Decisions
     from distributor.storage.editions import Editions
     from distributor.storage.events import Events
+    from distributor.storage.figures import Figures
     from distributor.storage.health import Health
     from distributor.storage.identity import read_or_make
     from distributor.storage.ledger import Ledger
@@ -83,6 +89,8 @@ def join_stores(database: Database) -> Storage:
         Reports(database),
         Events(database),
         Health(database),
+        Alerts(database),
+        Figures(database),
         bytes.fromhex(read_or_make(database, "secret")),
         read_or_make(database, "instance", 8),
     )
