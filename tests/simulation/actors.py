@@ -22,25 +22,24 @@ from tests.simulation.world import World
 READERS = tuple(f"reader{number}@example.org" for number in range(7))
 #: Step -> how often. What is not named in `ALONGSIDE` is never done by another thread while a lane waits.
 STEPS = {
-    "lane": 34,
-    "tick": 16,
-    "poll": 12,
-    "pass_time": 10,
-    "publish": 8,
-    "edit_story": 4,
-    "housekeep": 5,
-    "reconcile": 4,
+    "lane": 30,
+    "tick": 12,
+    "read_news": 14,
+    "pass_time": 5,
+    "edit_story": 3,
+    "housekeep": 4,
+    "reconcile": 3,
     "report_events": 5,
     "decide": 9,
-    "pause_or_resume": 4,
-    "change_reader": 6,
-    "click": 3,
-    "count_clicks": 2,
+    "pause_or_resume": 3,
+    "change_reader": 4,
+    "click": 2,
+    "count_clicks": 1.5,
     "jump": 2,
-    "pull_the_plug": 3,
-    "lose_the_database": 3,
-    "restart": 1,
-    "back_up": 0.3,
+    "pull_the_plug": 6,
+    "lose_the_database": 4,
+    "restart": 0.7,
+    "back_up": 0.2,
 }
 ALONGSIDE = {
     "lane": 4,
@@ -120,10 +119,18 @@ class Actors:
 
     def publish(self) -> None:
         random = self.world.random
-        count = 9 if random.random() < 0.03 else 1 if random.random() < 0.7 else 2
+        count = random.choices((1, 2, 9), (70, 25, 1))[0]
         ahead = timedelta(minutes=random.choice((20, 120))) if random.random() < 0.1 else timedelta()
         numbers = self.newsroom.publish(count, ahead, is_draft=random.random() < 0.08)
         self.world.say(f"publish: stories {numbers}")
+
+    def read_news(self) -> None:
+        """A newsroom's few minutes: something is published, the source is due, it is read and planned."""
+        for _ in range(self.world.random.choice((0, 1, 1, 1, 2))):
+            self.publish()
+        self.world.pass_seconds(20, 240)
+        self.poll()
+        self.tick()
 
     def edit_story(self) -> None:
         random, newsroom = self.world.random, self.newsroom
@@ -171,9 +178,14 @@ class Actors:
         self.process.app.housekeep()
 
     def run_lane(self, busy_lane: str = "") -> None:
+        """Mostly a lane that has something to do."""
         names = [name for name in list_names(self.house.plot) if name != busy_lane]
-        if names:
-            self.run_one_lane(self.world.random.choice(names))
+        rows = self.house.database.look(
+            "SELECT DISTINCT e.channel FROM edition e JOIN delivery d ON d.edition_id = e.id WHERE d.state = 'queued'"
+        )
+        ready = sorted({row[0] for row in rows} & set(names))
+        if ready or names:
+            self.run_one_lane(self.world.random.choice(ready or names))
 
     def run_one_lane(self, name: str) -> float | None:
         lane = self.process.lane(name)
@@ -312,7 +324,7 @@ class Actors:
     # -- time and bad luck -----------------------------------------------------------------------------------
 
     def pass_time(self) -> None:
-        self.world.pass_seconds(*self.world.random.choice(((0.1, 5), (30, 200), (30, 200), (600, 2400))))
+        self.world.pass_seconds(*self.world.random.choice(((0.1, 5), (30, 200), (30, 200), (600, 1500))))
 
     def jump(self) -> None:
         by = self.world.random.choices(JUMPS, [2] * (len(JUMPS) - 1) + [1])[0]
@@ -320,7 +332,7 @@ class Actors:
         self.world.say(f"clock: jumps by {by}")
 
     def pull_the_plug(self) -> None:
-        self.world.faults.crash_in = self.world.random.randint(1, 40)
+        self.world.faults.crash_in = self.world.random.randint(1, 30)
 
     def lose_the_database(self) -> None:
         faults, random = self.world.faults, self.world.random

@@ -15,18 +15,19 @@ from typing import Any
 
 from distributor.core import points
 from distributor.core.errors import StorageError
+from distributor.core.subscriber import NewSubscriber
 from distributor.storage import join_stores, schema
 from distributor.storage.database import Database
-from tests.simulation.actors import Actors
+from tests.simulation.actors import READERS, Actors
 from tests.simulation.clicks import Clicks
 from tests.simulation.finish import finish
-from tests.simulation.house import House, Process, draw_plot
+from tests.simulation.house import LIST, House, draw_plot
 from tests.simulation.newsroom import Newsroom
 from tests.simulation.oracle import Oracle
 from tests.simulation.public import Public
 from tests.simulation.world import Crash, Violation, World
 
-STEPS = 150
+STEPS = 100
 
 
 @dataclass
@@ -126,6 +127,15 @@ class Run:
         clicks = Clicks(world, ground.database)
         self.actors = Actors(world, self.house, self.house.start(), clicks, self.oracle)
         newsroom.publish(world.random.choice((0, 1, 3)))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Readers there are, the first look at the site, schedules that begin."""
+        people = [NewSubscriber(one, one) for one in READERS[: self.world.random.randint(1, 5)]]
+        for _ in self.actors.storage.recipients.add_subscribers(people, LIST, self.world.now):
+            pass
+        self.actors.poll()
+        self.actors.tick()
 
     def storm(self, steps: int) -> None:
         """Everything at once, checked after each step."""
