@@ -238,13 +238,14 @@ class App:
         """Everything one lane needs, made in the lane's own thread."""
         from distributor.pipeline.send import Lane
         from distributor.storage.pauses import PauseWatch
+        from distributor.storage.recorded import RecordedLedger
         from distributor.storage.send_journal import SendJournal
 
         channel = self.open_channel(name)
         watch = PauseWatch(self.storage.decisions, name, self.clock)
         return Lane(
             channel=channel,
-            ledger=self.storage.ledger,
+            ledger=RecordedLedger(self.storage, self.state_dir, self.fence),
             journal=SendJournal(self.state_dir, self.fence, name),
             fence=self.fence,
             clock=self.clock,

@@ -7,9 +7,9 @@ file in state_dir, the mark, repeats the first and the last. At each start they 
 - the mark has seen a higher fence: an older database has come back to its place;
 - the kept send journal knows messages of which the database knows nothing: so it has, too.
 
-Then the database is put into safe mode: stories are read and worded, readers are redirected and may leave, and nothing
-is sent before somebody has typed `distributor db adopt`. Several nodes of one PostgreSQL database see the same home;
-a node without a mark is a new node.
+Then the database is put into safe mode: stories are read and worded, readers are redirected and may leave, and
+nothing is sent before somebody has typed `distributor db adopt`. Several nodes of one PostgreSQL database see the
+same home; a node without a mark is a new node.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -37,9 +36,9 @@ def is_same_home(one: str, other: str) -> bool:
 
 def describe_file(path: Path, final: Path | None = None) -> dict[str, str]:
     """The place of a database file; `final` is the name it is going to have."""
-    number = os.stat(path).st_ino
+    number = path.stat().st_ino
     place = {"path": str((final or path).resolve()), "file": f"{number}.{_read_generation(path)}"}
-    machine = _read_machine(os.environ)
+    machine = _read_machine()
     return {**place, "machine": machine} if machine else place
 
 
@@ -55,15 +54,21 @@ def _read_generation(path: Path) -> int:
         os.close(handle)
 
 
-def _read_machine(environ: Mapping[str, str]) -> str:
+def _read_machine() -> str:
     """This installation of the system; "" in containers, whose id comes from their image or from nowhere."""
-    is_container = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
-    if is_container or "KUBERNETES_SERVICE_HOST" in environ or "container" in environ:
-        return ""
     try:
+        if _is_container():
+            return ""
         return Path("/etc/machine-id").read_text("ascii").strip()
     except OSError:
         return ""
+
+
+def _is_container() -> bool:
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        return True
+    mounts = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
+    return any(line.split()[1:3] == ["/", "overlay"] for line in mounts)
 
 
 def _describe_server(connection: Connection) -> dict[str, str]:
