@@ -63,8 +63,10 @@ class Evidence:
     """What send journals prove about bulk deliveries whose process died.
 
     `outcomes`: delivery id -> "started" (perhaps sent) or "sent <receipt>". `complete`: fences whose journal is
-    known to hold everything that was started; a bulk delivery of any other fence is unknown.
+    known to hold everything that was started; a bulk delivery of any other fence is unknown. `known`: fences whose
+    journal was read, complete or not; those of other machines are on their own disks.
     """
 
     outcomes: Mapping[int, str] = field(default_factory=dict)
     complete: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()

@@ -24,8 +24,10 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from distributor.core.errors import StorageError
 from distributor.core.points import reach
+from distributor.core.waking import Waker, Wakeup
 
 BUSY_SECONDS = 10.0
+_WOKEN = "channels to wake after the commit"
 
 
 class Database:
@@ -40,6 +42,8 @@ class Database:
         self._explain = partial(_explain, self.label)
         self._looking = threading.Lock()
         self._busy_seconds = busy_seconds
+        #: Set by the process that sends or wakes senders; commands have none, what they queue is found by looking.
+        self.waker: Waker | None = None
         if self.is_sqlite:
             self._writer, self._reader = _open_sqlite(self.path, busy_seconds)
         else:
@@ -58,9 +62,20 @@ class Database:
         """
         lock = self._lock if self.is_sqlite else _no_lock()
         with lock, self._explain(), self._writer.begin() as connection:
+            connection.info.pop(_WOKEN, None)
             yield connection
             reach(f"{name} written")
+            woken = connection.info.pop(_WOKEN, ())
         reach(f"{name} committed")
+        if self.waker is not None:
+            for channel in woken:
+                self.waker.wake(channel)
+
+    def announce(self, connection: Connection, wakeup: Wakeup) -> None:
+        """This transaction makes deliveries ready: tell the waker, if there is one, in it and after its commit."""
+        if self.waker is not None:
+            self.waker.enqueue(connection.connection.driver_connection, wakeup)
+            connection.info.setdefault(_WOKEN, set()).add(wakeup.channel)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

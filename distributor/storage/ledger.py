@@ -16,6 +16,7 @@ from distributor.core.sending import Batch, Claimed, Settled, Wait
 from distributor.storage.among import is_among, prefer_indexes
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
+from distributor.storage.lanes import Turn
 from distributor.storage.notices import BEGIN_ATTEMPT, is_paused
 from distributor.storage.paces import reserve, rest
 from distributor.storage.settling import note_channel, settle_accepted, settle_one, write_attempts
@@ -31,8 +32,10 @@ from distributor.storage.tables import (
 class Ledger:
     """Claims, starts, settles, recovers. Safe to call from several threads and machines."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, turn: Turn | None = None) -> None:
+        """`turn`: take the channel's lane with every claim, so that one machine at a time speaks on it."""
         self._database = database
+        self._turn = turn
         #: Channel -> edition and the last delivery claimed of it: where the next ones stand, unless some came back.
         self._reached: dict[str, tuple[int, int]] = {}
 
@@ -51,7 +54,7 @@ class Ledger:
         """Take the next deliveries of one edition of a channel, or say how long to wait.
 
         Suppression, pause, hold and lateness are looked at in the same transaction. Pace is reserved here, so
-        whoever holds a batch may send it.
+        whoever holds a batch may send it. Single stories go before digests, older before newer.
         """
         with self._database.read() as connection:
             prefer_indexes(connection)
@@ -60,6 +63,8 @@ class Ledger:
         with self._database.write("ledger.claim") as connection:
             prefer_indexes(connection)
             if is_paused(connection, name):
+                return Wait(None)
+            if self._turn is not None and not self._turn.take(connection, name, fence, now):
                 return Wait(None)
             row = _next_edition(connection, name, now)
             if row is None:
@@ -154,7 +159,7 @@ def _next_edition(connection: Connection, name: str, now: datetime) -> Any:
             or_(edition.c.late_after.is_(None), edition.c.late_after >= now),
             ready,
         )
-        .order_by(edition.c.due_at, edition.c.id)
+        .order_by(edition.c.form == "digest", edition.c.due_at, edition.c.id)
         .limit(1)
     ).one_or_none()
 

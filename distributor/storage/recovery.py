@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, or_, select, update
 
 from distributor.core.message import Content, Edition, Recipient
 from distributor.core.sending import Evidence, UnknownDelivery
+from distributor.core.waking import Wakeup
+from distributor.storage.among import prefer_indexes
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
 from distributor.storage.notices import UPSERT_ATTEMPT, add_notice
@@ -17,6 +20,8 @@ from distributor.storage.tables import delivery, edition, subscriber
 
 _STOPPED = "the program was stopped before the answer came"
 _EXPIRED = "no answer before the lease ended"
+#: State, reason, receipt.
+_Verdict = tuple[str, str, str]
 
 
 class Recovery:
@@ -29,14 +34,56 @@ class Recovery:
         """After a crash: settle what holders other than `live_fences` left behind; returns state -> how many."""
         with self._database.write("recovery.recover") as connection:
             dead = (delivery.c.state.in_(("claimed", "sending"))) & (delivery.c.fence.not_in(live_fences))
-            counts = {"queued": 0, "unknown": 0, "sent": 0}
-            for row in connection.execute(_held_by_others(dead)).all():
-                verdict = _judge(row, evidence)
-                _apply(connection, row, verdict, now)
-                counts[verdict[0]] += 1
-            _alarm(connection, counts["unknown"], _STOPPED, now)
-            complete_editions(connection, now)
-            return counts
+            rows = connection.execute(_held_by_others(dead)).all()
+            return self._settle(connection, [(row, _judge(row, evidence)) for row in rows], _STOPPED, now)
+
+    def recover_dead(self, evidence: Evidence, dead: Sequence[str], now: datetime) -> dict[str, int]:
+        """As `recover` where several machines share the database: only what these fences left behind is judged.
+
+        Bulk deliveries whose journal is on another machine wait for it, or for the end of their lease. A journal
+        that comes late settles what became unknown meanwhile, where it proves anything.
+        """
+        with self._database.read() as connection:
+            if not connection.execute(_left_behind(dead, evidence).limit(1)).all():
+                return {"queued": 0, "unknown": 0, "sent": 0}
+        with self._database.write("recovery.recover_dead") as connection:
+            verdicts = []
+            for row in connection.execute(_left_behind(dead, evidence)).all():
+                verdict = _judge_late(row, evidence) if row.state == "unknown" else _judge(row, evidence)
+                is_elsewhere = row.list and row.state == "claimed" and row.fence not in evidence.known
+                if verdict is not None and not is_elsewhere:
+                    verdicts.append((row, verdict))
+            return self._settle(connection, verdicts, _STOPPED, now)
+
+    def list_holders(self, now: datetime) -> set[str]:
+        """The fences that hold deliveries now."""
+        with self._database.read() as connection:
+            prefer_indexes(connection)
+            rows = connection.execute(select(delivery.c.fence).distinct().where(_is_open()))
+            return {fence for fence in rows.scalars() if fence}
+
+    def complete_finished(self, now: datetime) -> int:
+        """Close editions whose last deliveries two machines settled in one moment: neither saw the other."""
+        with self._database.read() as connection:
+            prefer_indexes(connection)
+            if connection.execute(_finished().limit(1)).scalar() is None:
+                return 0
+        with self._database.write("recovery.complete_finished") as connection:
+            return len(complete_editions(connection, now))
+
+    def _settle(
+        self, connection: Connection, verdicts: Sequence[tuple[Any, _Verdict]], why: str, now: datetime
+    ) -> dict[str, int]:
+        counts = {"queued": 0, "unknown": 0, "sent": 0}
+        channels = Counter(row.channel for row, verdict in verdicts if verdict[0] == "queued")
+        for row, verdict in verdicts:
+            _apply(connection, row, verdict, now)
+            counts[verdict[0]] += 1
+        for name, count in sorted(channels.items()):
+            self._database.announce(connection, Wakeup(name, audience=count))
+        _alarm(connection, counts["unknown"], why, now)
+        complete_editions(connection, now)
+        return counts
 
     def expire_leases(self, now: datetime) -> dict[str, int]:
         """Deliveries whose holder let the lease run out.
@@ -44,18 +91,16 @@ class Recovery:
         A claimed delivery of one voice is queued: its holder cannot start it any more. A claimed bulk delivery
         may have been started on a machine whose journal is not here, and a `sending` one was: unknown.
         """
-        late = (delivery.c.state.in_(("claimed", "sending"))) & (delivery.c.lease_until < now)
+        late = _is_open() & (delivery.c.lease_until < now)
         with self._database.read() as connection:
+            prefer_indexes(connection)
             if connection.execute(select(delivery.c.id).where(late).limit(1)).scalar() is None:
                 return {"queued": 0, "unknown": 0}
         with self._database.write("recovery.expire_leases") as connection:
-            counts = {"queued": 0, "unknown": 0}
-            for row in connection.execute(_held_by_others(late)).all():
-                is_back = row.state == "claimed" and not row.list
-                _apply(connection, row, ("queued", "", "") if is_back else ("unknown", _EXPIRED, ""), now)
-                counts["queued" if is_back else "unknown"] += 1
-            _alarm(connection, counts["unknown"], _EXPIRED, now)
-            return counts
+            rows = connection.execute(_held_by_others(late)).all()
+            verdicts = [(row, _judge_expired(row)) for row in rows]
+            counts = self._settle(connection, verdicts, _EXPIRED, now)
+            return {name: counts[name] for name in ("queued", "unknown")}
 
     def list_unknown(self, channel_name: str, since: datetime) -> list[UnknownDelivery]:
         """Unknown deliveries of a channel that became so after `since`, oldest first; 50 at most."""
@@ -136,9 +181,33 @@ class Recovery:
             return len(rows)
 
 
+def _is_open() -> ColumnElement[bool]:
+    """Held by somebody. Only frozen editions have such deliveries: few, and found by index."""
+    frozen = select(edition.c.id).where(edition.c.state == "frozen")
+    return delivery.c.edition_id.in_(frozen) & delivery.c.state.in_(("claimed", "sending"))
+
+
 def _held_by_others(which: ColumnElement[bool]) -> Select[Any]:
-    columns = (delivery.c.id, delivery.c.state, delivery.c.attempts, delivery.c.fence, edition.c.list)
-    return select(*columns).join(edition, edition.c.id == delivery.c.edition_id).where(which)
+    columns = (delivery.c.id, delivery.c.state, delivery.c.attempts, delivery.c.fence)
+    joined = select(*columns, edition.c.list, edition.c.channel).join(
+        edition, edition.c.id == delivery.c.edition_id
+    )
+    return joined.where(which)
+
+
+def _left_behind(dead: Sequence[str], evidence: Evidence) -> Select[Any]:
+    """What these fences hold, and what is unknown of those whose journals are here and nobody has decided about."""
+    frozen = select(edition.c.id).where(edition.c.state == "frozen")
+    is_unknown = (delivery.c.state == "unknown") & delivery.c.decided_by.is_(None)
+    is_held = delivery.c.state.in_(("claimed", "sending")) & delivery.c.fence.in_(dead)
+    is_late = is_unknown & delivery.c.fence.in_(evidence.known)
+    return _held_by_others(delivery.c.edition_id.in_(frozen) & or_(is_held, is_late))
+
+
+def _finished() -> Select[Any]:
+    still = delivery.c.state.in_(("queued", "claimed", "sending", "held", "unknown"))
+    is_open = select(delivery.c.id).where(delivery.c.edition_id == edition.c.id, still).exists()
+    return select(edition.c.id).where(edition.c.state == "frozen", ~is_open)
 
 
 def _alarm(connection: Connection, count: int, why: str, now: datetime) -> None:
@@ -148,7 +217,23 @@ def _alarm(connection: Connection, count: int, why: str, now: datetime) -> None:
         add_notice(connection, "alarm", "unknown deliveries", sentence, now)
 
 
-def _judge(row: Any, evidence: Evidence) -> tuple[str, str, str]:
+def _judge_expired(row: Any) -> _Verdict:
+    is_back = row.state == "claimed" and not row.list
+    return ("queued", "", "") if is_back else ("unknown", _EXPIRED, "")
+
+
+def _judge_late(row: Any, evidence: Evidence) -> _Verdict | None:
+    """What a journal proves about a delivery that was given up for unknown before the journal came."""
+    if not row.list:
+        return None
+    proof = evidence.outcomes.get(row.id, "")
+    if proof.startswith("sent"):
+        return "sent", "", proof[5:]
+    is_proved = not proof and row.fence in evidence.complete
+    return ("queued", "never started, as the send journal proves", "") if is_proved else None
+
+
+def _judge(row: Any, evidence: Evidence) -> _Verdict:
     """(state, reason, receipt) of a delivery whose holder is dead."""
     proof = evidence.outcomes.get(row.id, "")
     if proof.startswith("sent"):
@@ -160,18 +245,19 @@ def _judge(row: Any, evidence: Evidence) -> tuple[str, str, str]:
     return "queued", "", ""
 
 
-def _apply(connection: Connection, row: Any, verdict: tuple[str, str, str], now: datetime) -> None:
+def _apply(connection: Connection, row: Any, verdict: _Verdict, now: datetime) -> None:
     state, reason, receipt = verdict
     tries = row.attempts + (row.state == "claimed" and state != "queued")
+    is_back = row.state == "unknown" and state == "queued"
     values: dict[str, Any] = {"state": state, "reason": reason or None, "attempts": tries, "lease_until": None}
     if state == "queued":
-        values["fence"] = None
+        values |= {"fence": None, "reason": None, "attempts": tries - is_back}
     connection.execute(
         update(delivery)
         .where(delivery.c.id == row.id, delivery.c.state == row.state, delivery.c.fence == row.fence)
         .values(changed_at=now, **values)
     )
-    if state == "queued":
+    if state == "queued" and not is_back:
         return
     attempt = {
         "delivery_id": row.id,

