@@ -38,6 +38,16 @@ all mistakes at once. Every command takes another file by `--config`.
 - Lengths of time are written `90s`, `2m`, `1h30m`, `2d`.
 - What an editor changes while the program runs is in the database, not here.
 """
+ENGINE = """\
+## `engine`
+
+| setting | default | meaning |
+|---|---|---|
+| `engine` | `auto` | How sending is woken. `local`: threads of one process, on SQLite or PostgreSQL; a second \
+sending process is refused. `procrastinate`: any number of machines on one PostgreSQL, see \
+[From one machine to ten](machines.md). `auto`: procrastinate on PostgreSQL when `run --roles` names some of the \
+roles and not all three, else local. |
+"""
 FOLDERS = """\
 ## Folders
 
@@ -60,6 +70,7 @@ def write_page() -> str:
         parts.append(write_section(f"## `{name}`", model))
     parts.append(write_section("### `alerts.email`", alerts.AlertEmail))
     parts.append(FOLDERS)
+    parts.append(ENGINE)
     for room, what in (sources, "sources"), (channels, "channels"):
         parts.append(f"## `{what}`\n\nA list; every entry has a `name` of its own and a `kind`.\n")
         parts += [write_section(f"### kind: {kind}", room.settings_model(kind)) for kind in room.kinds()]

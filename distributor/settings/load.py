@@ -34,8 +34,9 @@ _NAME = re.compile(r"(?!\.)[^\s@:/\\]{1,60}")
 
 SECTIONS = (
     *("site", "database", "web", "network", "alerts"),
-    *("sources", "channels", "schedules", "templates_dir", "state_dir"),
+    *("sources", "channels", "schedules", "templates_dir", "state_dir", "engine"),
 )
+ENGINES = ("auto", "local", "procrastinate")
 DEFAULT_FOLDERS = {"templates_dir": "../templates", "state_dir": "../var"}
 
 
@@ -104,6 +105,7 @@ class _Loader:
             schedules,
             folders["templates_dir"],
             state_dir,
+            engine=self._read_engine(database.url),
         )
         return find_doubts(settings, self._doubts, self._problems)
 
@@ -204,6 +206,15 @@ class _Loader:
             self._problems.add((name,), "must be the path of a folder")
             value = "."
         return self._resolve(value)
+
+    def _read_engine(self, url: SecretStr | None) -> str:
+        name = self._data.get("engine") or "auto"
+        if name not in ENGINES:
+            self._problems.add(("engine",), f"is no engine; write one of {', '.join(ENGINES)}")
+        elif name == "procrastinate" and (url is None or url.get_secret_value().startswith("sqlite:")):
+            text = "procrastinate needs PostgreSQL; set database.url, or remove this line"
+            self._problems.add(("engine",), text)
+        return str(name)
 
     def _resolve(self, path: str) -> Path:
         """From the folder of the configuration file; not through symbolic links, which a release may be behind."""

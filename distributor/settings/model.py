@@ -293,3 +293,5 @@ class Settings:
     state_dir: Path
     #: Sentences about what works and should be looked at: secrets written out, http, one place named twice.
     doubts: tuple[str, ...] = ()
+    #: auto | local | procrastinate
+    engine: str = "auto"
