@@ -9,11 +9,16 @@ from sqlalchemy import Connection
 
 def insert_new(connection: Connection, table: Any) -> Any:
     """An INSERT that leaves rows alone whose key is taken already."""
+    return say_insert(connection, table).on_conflict_do_nothing()
+
+
+def say_insert(connection: Connection, table: Any) -> Any:
+    """An INSERT in the words of the database at hand, which can say what happens where a key is taken."""
     # Each dialect is imported where it is spoken: the other one would cost every start a twentieth of its time.
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite
 
-        return sqlite.insert(table).on_conflict_do_nothing()
+        return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql
 
-    return postgresql.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table)
