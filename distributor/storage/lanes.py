@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from distributor.core.waking import Wakeup
 from distributor.storage.database import Database
-from distributor.storage.inserting import insert_new
+from distributor.storage.inserting import insert_new, say_insert
 from distributor.storage.tables import channel, delivery, edition, lane, source, worker
 from distributor.storage.workers import DEAD_AFTER, read_clock
 
@@ -32,9 +31,8 @@ class Turn:
 
     def take(self, connection: Connection, name: str, fence: str, now: datetime) -> bool:
         """Whether the lane is this fence's from now on. Another machine's attempt waits for this transaction."""
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         clock = read_clock(connection, now)
-        wished = dialect.insert(lane).values(channel=name, fence=fence, lease_until=clock + LANE_LEASE)
+        wished = say_insert(connection, lane).values(channel=name, fence=fence, lease_until=clock + LANE_LEASE)
         is_free = or_(lane.c.fence == fence, lane.c.lease_until < clock)
         if self.may_inherit():
             lives = (worker.c.fence == lane.c.fence) & (worker.c.beat_at > clock - DEAD_AFTER)
@@ -83,6 +81,11 @@ class Lanes:
                 .group_by(edition.c.channel)
             ).all()
         return [Wakeup(row[0], audience=row[1] or 1) for row in rows]
+
+    def put_down(self, wakeup: Wakeup) -> None:
+        """Tell the waker, in a transaction of its own."""
+        with self._database.write("lanes.put_down") as connection:
+            self._database.announce(connection, wakeup)
 
     def claim_poll(self, name: str, seen: str, claimed: str, until: datetime) -> bool:
         """Whether this process may ask the source now: its state is still the one that was `seen`.
