@@ -145,8 +145,9 @@ class Clock:
 
     def _tick(self) -> None:
         try:
-            self._pollers.poll_due()
+            # A new schedule is on record before the first poll: what that brings is news to it, not history.
             self._plan_and_word()
+            self._pollers.poll_due()
             self.last_tick_at = self._app.clock()
         except DistributorError as error:
             log.warning("this tick failed, the next one tries again: %s", error)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from distributor.clock import POLLERS, Pollers
+from distributor.clock import POLLERS, Clock, Pollers
 from distributor.core.errors import SourceError, StorageError
 from distributor.core.source_state import QuietPoll, SourceState
 from distributor.pipeline.poll import Polled
@@ -143,3 +143,25 @@ def test_nothing_is_left_unnoted_when_the_program_stops(run: Callable[[ToldApp],
     gate.set()
     pollers.stop()
     assert sorted(name for noted in app.noted for name in noted) == sorted(app.polled)
+
+
+class PlanningApp(ToldApp):
+    """Keeps in which order it was asked."""
+
+    def clock(self) -> datetime:
+        return NOW
+
+    def plan(self) -> int:
+        self.polled.append("planned")
+        return 0
+
+    def freeze(self) -> list[str]:
+        return []
+
+
+def test_a_new_schedule_is_on_record_before_the_first_poll() -> None:
+    app = PlanningApp(["front"])
+    clock = Clock(app, lambda name: None, lambda: None)  # type: ignore[arg-type]
+    clock._tick()
+    clock.stop()
+    assert app.polled[:2] == ["planned", "front"]
