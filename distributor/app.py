@@ -225,12 +225,9 @@ class App:
 
     def recover(self) -> dict[str, int]:
         """Settle what a killed process left behind, with what its send journals prove."""
-        from distributor.storage.send_journal import read_evidence, remove_journals
+        from distributor.storage.aftermath import recover
 
-        evidence, files = read_evidence(self.state_dir)
-        counts = self.storage.recovery.recover(evidence, [self.fence], self.clock())
-        remove_journals(files)
-        return counts
+        return recover(self.storage, self.state_dir, self.fence, self.clock())
 
     # -- sending ---------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from distributor.clock import Clock
 from distributor.core.errors import SettingsError
 from distributor.logs import start_logging
 from distributor.storage import join_stores, schema
+from distributor.storage.aftermath import check_in
 from distributor.storage.backup import upgrade_with_backup
 from distributor.storage.database import Database
 from distributor.storage.lock import lock_database
@@ -133,6 +134,8 @@ class Process:
             if copy is not None:
                 log.info("the database as it was before is in %s", copy)
         schema.require_current(database)
+        if safe_mode := check_in(database, self._settings.state_dir, read_clock()):
+            log.error("safe mode: %s", safe_mode)
 
     def _start_worker(self, app: App) -> LocalEngine:
         from distributor.engine.local import LocalEngine

@@ -1,0 +1,112 @@
+"""What a start does before anything is sent: is this the right database, and what of the last run has no end?"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+
+from distributor.core.errors import StorageError
+from distributor.core.sending import Evidence
+from distributor.storage import Storage
+from distributor.storage.among import is_among
+from distributor.storage.database import Database
+from distributor.storage.identity import read_or_make
+from distributor.storage.instance import enter
+from distributor.storage.kept import is_behind, read_in_order
+from distributor.storage.send_journal import read_evidence, remove_journals
+from distributor.storage.send_record import SendRecord, list_files
+from distributor.storage.tables import delivery, edition
+
+#: Days of the record in which a message may still be without an end when a process starts again.
+OPEN_DAYS = 3
+#: More than may have been under way on all lanes of a process.
+MOST_LATE = 20_000
+
+
+def check_in(database: Database, state_dir: Path, now: datetime) -> str:
+    """Whether this database may send from here: "" or the sentence of safe mode. Asked once, at each start.
+
+    Raises StorageError when this folder belongs to another database, or cannot be used.
+    """
+    instance = read_or_make(database, "instance", 8)
+    try:
+        behind = is_behind(database, state_dir, instance)
+    except OSError as error:
+        raise StorageError(f"the send record in {state_dir} cannot be read: {error}") from None
+    return enter(database, state_dir, now, behind)
+
+
+def recover(storage: Storage, state_dir: Path, fence: str, now: datetime) -> dict[str, int]:
+    """Settle what a killed process left behind, with what its journals prove; returns state -> how many.
+
+    Afterwards the record has an end for it too, and the send journals, which the ledger needs no more, are gone.
+    """
+    evidence, files = read_evidence(state_dir)
+    late = _read_late(state_dir, storage.instance)
+    # The record is written before the database is told: of one voice's message nothing else knows that it went.
+    outcomes = {**evidence.outcomes, **{delivery_id: f"sent {receipt}" for delivery_id, receipt in late.sent}}
+    counts = storage.recovery.recover(Evidence(outcomes, evidence.complete), [fence], now)
+    _close_record(storage, late, SendRecord(state_dir, storage.instance, fence), now)
+    remove_journals(files)
+    return counts
+
+
+@dataclass
+class _Late:
+    """The end of the record: messages without an end by edition, and the last ones that were accepted."""
+
+    open: dict[str, dict[int, int]] = field(default_factory=dict)
+    sent: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MOST_LATE))
+
+
+def _read_late(state_dir: Path, instance: str) -> _Late:
+    late = _Late()
+    try:
+        for line in read_in_order(list_files(state_dir)[-OPEN_DAYS:], instance):
+            if line.kind in ("b", "s"):
+                begun = zip(line.recipients, line.ids, strict=False)
+                late.open.setdefault(line.token, {}).update(begun)
+            elif line.kind == "e":
+                ids = [late.open.get(line.token, {}).pop(recipient, None) for recipient in line.recipients]
+                if line.word == "sent":
+                    late.sent.extend((one, line.receipt) for one in ids if one is not None)
+    except OSError:
+        return _Late()
+    return late
+
+
+def _close_record(storage: Storage, late: _Late, record: SendRecord, now: datetime) -> None:
+    try:
+        for token, recipients in late.open.items():
+            if ended := _look_up(storage.database, token, list(recipients)):
+                record.note_ended(token, ended, {}, now)
+    except OSError:
+        return  # without an end they are unknown to whoever restores: safe, and said again at the next start
+    finally:
+        record.close()
+
+
+def _look_up(database: Database, token: str, wanted: Sequence[int]) -> dict[str, list[int]]:
+    """State -> recipients, of those that nobody holds now."""
+    if not wanted:
+        return {}
+    with database.read() as connection:
+        rows = connection.execute(
+            select(delivery.c.recipient_id, delivery.c.state)
+            .join(edition, edition.c.id == delivery.c.edition_id)
+            .where(
+                edition.c.token == token,
+                is_among(connection, delivery.c.recipient_id, wanted),
+                delivery.c.state.not_in(("claimed", "sending")),
+            )
+            .order_by(delivery.c.id)
+        ).all()
+    ended: dict[str, list[int]] = {}
+    for row in rows:
+        ended.setdefault(row.state, []).append(row.recipient_id)
+    return ended
