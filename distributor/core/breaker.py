@@ -20,8 +20,8 @@ WINDOW = 50
 IN_A_ROW = 5
 #: More than 20 % of the window: one refusal in five is no accident (facts/reliability.md 2a, row 12).
 MOST_REFUSED = WINDOW // 5
-#: More than half of the window. Lists lose 1 or 2 readers in 100 to hard bounces, a bought or forgotten one 20; when
-#: every second reader is "unknown" it is the relay that does not know them, and each would be written off for good.
+#: More than half of the window. Lists lose 1 or 2 readers in 100 to hard bounces, a bought or forgotten one 20.
+#: When every second reader is "unknown" it is the relay that does not know them, and all would be written off.
 MOST_GONE = WINDOW // 2
 
 

@@ -27,7 +27,7 @@ MOVES: dict[State, frozenset[State]] = {
 #: An edition is complete when every delivery is in one of these.
 TERMINAL: frozenset[State] = frozenset({"sent", "failed", "skipped", "presumed"})
 
-# Beginnings of the reasons that deliveries are held for. `resume` lets go only what the channel's own closing holds.
+# Beginnings of the reasons why deliveries are held. `resume` lets go only what the channel's own closing holds.
 CLOSED = "channel closed: "
 LATE = "late"
 REVIEW = "review"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 
+from distributor.core.deciding import Resumed, ResumeMode
+from distributor.storage.among import is_among
 from distributor.storage.database import Database
+from distributor.storage.doubts import count_as_sent, find_presumed
 from distributor.storage.freezing import complete_editions
-from distributor.storage.notices import add_notice, set_pause
+from distributor.storage.notices import add_notice, is_paused, set_pause
+from distributor.storage.resuming import resume_channel
 from distributor.storage.tables import channel, delivery, edition
 
 
@@ -49,47 +55,68 @@ class Decisions:
             return len(rows)
 
     def resolve(self, delivery_id: int, decision: str, by: str, now: datetime) -> bool:
-        """A person settles an unknown delivery: "sent", "resend" (may be a duplicate) or "leave" (presumed)."""
+        """As `resolve_all` for one delivery; whether it was unknown."""
+        return bool(self.resolve_all([delivery_id], decision, by, now))
+
+    def resolve_all(self, delivery_ids: Sequence[int], decision: str, by: str, now: datetime) -> list[int]:
+        """A person settles unknown deliveries: "sent", "resend" (may be a duplicate) or "leave" (presumed).
+
+        "sent" also for what was presumed already. Returns the ids that were still open; one audit line for all.
+        """
         state = {"sent": "sent", "resend": "queued", "leave": "presumed"}[decision]
+        values: dict[str, Any] = {"state": state, "fence": None, "lease_until": None, "not_before": None}
+        if decision == "resend":
+            values["may_duplicate"] = True
         with self._database.write("decisions.resolve") as connection:
+            counted = find_presumed(connection, delivery_ids) if decision == "sent" else []
+            may_be = ("unknown", "presumed") if decision == "sent" else ("unknown",)
             done = connection.execute(
                 update(delivery)
-                .where(delivery.c.id == delivery_id, delivery.c.state == "unknown")
-                .values(
-                    state=state,
-                    fence=None,
-                    lease_until=None,
-                    not_before=None,
-                    changed_at=now,
-                    decided_by=by,
-                    may_duplicate=True if decision == "resend" else delivery.c.may_duplicate,
-                )
+                .where(is_among(connection, delivery.c.id, delivery_ids), delivery.c.state.in_(may_be))
+                .values(changed_at=now, decided_by=by, **values)
                 .returning(delivery.c.id)
-            ).scalar()
-            if done is not None:
-                add_notice(connection, "audit", "resolve", f"{by} resolved delivery {delivery_id}: {decision}", now)
+            ).scalars()
+            ids = sorted(done)
+            if ids:
+                count_as_sent(connection, counted)
+                add_notice(connection, "audit", "resolve", _say_resolved(ids, decision, by), now)
                 complete_editions(connection, now)
-            return done is not None
+            return ids
 
     def pause(self, name: str, reason: str, by: str, now: datetime) -> None:
         """Stop a channel before its next message, until `resume`."""
         with self._database.write("decisions.pause") as connection:
             set_pause(connection, name, True, reason, by, now)
 
-    def resume(self, name: str, by: str, now: datetime) -> None:
-        """Open a channel again; what waited for it is queued."""
+    def pause_all(self, names: Sequence[str], reason: str, by: str, now: datetime) -> list[str]:
+        """Stop these channels before their next messages; returns those that were open."""
+        with self._database.write("decisions.pause_all") as connection:
+            fresh = [name for name in names if not is_paused(connection, name)]
+            for name in fresh:
+                set_pause(connection, name, True, reason, by, now)
+            return fresh
+
+    def resume(
+        self, name: str, by: str, now: datetime, mode: ResumeMode = "all", minutes: int = 0
+    ) -> Resumed | None:
+        """Open a channel again and decide about what waited; None when it is not paused.
+
+        all: it goes out in order. drop: it is skipped. newest: of each schedule only its newest edition goes.
+        spread: it goes evenly over `minutes`. review: it is held for a person. What is late by now stays held,
+        except with drop, and with newest where a newer edition is there.
+        """
         with self._database.write("decisions.resume") as connection:
-            set_pause(connection, name, False, "", by, now)
-            ids = select(edition.c.id).where(edition.c.channel == name, edition.c.state == "frozen")
-            is_late = delivery.c.reason.is_not_distinct_from("late")
-            connection.execute(
-                update(delivery)
-                .where(delivery.c.edition_id.in_(ids), delivery.c.state == "held", ~is_late)
-                .values(state="queued", reason=None, not_before=None, changed_at=now)
-            )
+            return resume_channel(connection, name, mode, minutes, by, now)
 
     def list_paused(self) -> dict[str, str]:
         """Channel -> why it is paused."""
         with self._database.read() as connection:
             rows = connection.execute(select(channel.c.name, channel.c.reason).where(channel.c.is_paused)).all()
             return {row.name: row.reason for row in rows}
+
+
+def _say_resolved(ids: Sequence[int], decision: str, by: str) -> str:
+    if len(ids) == 1:
+        return f"{by} resolved delivery {ids[0]}: {decision}"
+    shown = ", ".join(map(str, ids[:20])) + (", ..." if len(ids) > 20 else "")
+    return f"{by} resolved {len(ids)} deliveries: {decision}: {shown}"

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, func, insert, literal, select, text, update
 
 from distributor.storage.inserting import insert_new
-from distributor.storage.tables import channel, notice
+from distributor.storage.tables import Instant, channel, notice
 
 
 def set_pause(connection: Connection, name: str, is_paused: bool, reason: str, by: str, now: datetime) -> None:
-    """Write the pause of a channel with who and why, and a notice of it. An open channel begins without a past."""
+    """Write the pause of a channel, or its end, with who and why, and a notice of it.
+
+    An open channel begins without a past for the breaker.
+    """
     touch_channel(connection, name)
-    values = {"is_paused": is_paused, "reason": reason, "since": now if is_paused else None, "by": by}
+    values: dict[str, Any] = {
+        "is_paused": True,
+        "reason": reason,
+        "since": func.coalesce(channel.c.since, literal(now, Instant())),
+    }
     if not is_paused:
-        values["recent"] = ""
+        values = {"is_paused": False, "reason": "", "since": None, "recent": ""}
+    values["by"] = by
     connection.execute(update(channel).where(channel.c.name == name).values(values))
     word = "paused" if is_paused else "resumed"
     add_notice(

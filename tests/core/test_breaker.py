@@ -25,7 +25,8 @@ def test_more_than_a_fifth_refused_stops_a_voice_and_a_list() -> None:
     mixed = (REFUSED + ACCEPTED * 4) * 10
     for is_list in (True, False):
         assert find_trouble("", mixed, is_list) == ""
-        assert find_trouble(mixed, REFUSED + ACCEPTED + REFUSED, is_list) == "11 of the last 50 messages were refused"
+        why = find_trouble(mixed, REFUSED + ACCEPTED + REFUSED, is_list)
+        assert why == "11 of the last 50 messages were refused"
 
 
 def test_five_readers_who_refuse_one_after_the_other_do_not_stop_a_list() -> None:
@@ -35,8 +36,8 @@ def test_five_readers_who_refuse_one_after_the_other_do_not_stop_a_list() -> Non
 
 @given(st.integers(0, 20))
 def test_readers_who_are_gone_do_not_stop_a_list_at_any_rate_that_lists_have(percent: int) -> None:
-    share = [GONE if number * percent // 100 != (number - 1) * percent // 100 else ACCEPTED for number in range(1000)]
-    assert find_trouble("", share, is_list=True) == ""
+    gone = [number * percent // 100 != (number - 1) * percent // 100 for number in range(1000)]
+    assert find_trouble("", [GONE if one else ACCEPTED for one in gone], is_list=True) == ""
 
 
 def test_a_relay_that_knows_no_reader_stops_the_list_before_all_are_written_off() -> None:
