@@ -1,4 +1,4 @@
-"""Log lines: one JSON object or one plain line each, never with a secret in it."""
+"""Log lines: one JSON object or one plain line each, never with a secret or a reader's address in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+
+from distributor.core.addresses import hide_addresses
 
 MASK = "[secret]"
 #: Libraries that would print addresses with tokens, or a line for every request.
@@ -26,7 +28,8 @@ _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 
 
 def start_logging(secrets: Iterable[str], *, as_json: bool, level: int = logging.INFO) -> None:
-    """Log to standard error. Every secret is masked wherever it appears, exception texts included."""
+    """Log to standard error. Every secret is masked wherever it appears, exception texts included,
+    and so is every mail address."""
     writer = logging.StreamHandler(sys.stderr)
     writer.setFormatter(RedactingFormatter(secrets, as_json=as_json))
     logging.basicConfig(level=level, handlers=[writer], force=True)
@@ -48,7 +51,7 @@ class RedactingFormatter(logging.Formatter):
         text = self._write_json(record) if self._as_json else super().format(record)
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        return text
+        return hide_addresses(text)
 
     def _write_json(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {

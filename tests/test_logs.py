@@ -52,3 +52,20 @@ def test_a_json_line_is_one_object_with_its_fields() -> None:
 
 def test_texts_too_short_to_be_secrets_are_left_alone() -> None:
     assert "abc" in write(False, lambda logger: logger.info("abc"))
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_no_line_holds_a_readers_address(as_json: bool) -> None:
+    text = write(
+        as_json,
+        lambda logger: logger.warning(
+            "%s: 550 <jane.doe+x@mail.example.org>", "letter", extra={"to": "a@b.example"}
+        ),
+    )
+    assert "jane" not in text
+    assert "a@b" not in text
+    assert "letter: 550 <(address)>" in text
+
+
+def test_hiding_addresses_is_quick_whatever_the_line_is() -> None:
+    assert len(write(False, lambda logger: logger.info("a." * 50_000 + "@" * 1000))) > 100_000

@@ -27,17 +27,23 @@ LEAST_GAPS = 10
 LEAST_SILENCE = timedelta(hours=6)
 #: A process that has not said for so long that it is alive is taken for dead.
 BEAT_AGE = timedelta(seconds=60)
+#: A process that is restarted is back within this time.
+RESTART = timedelta(minutes=2)
 #: How far back a due time that was missed is still told.
 MISSED_SINCE = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """One thing that is wrong. `key` is the same as long as it lasts; `commands` are what helps."""
+    """One thing that is wrong. `key` is the same as long as it lasts, `commands` are what helps.
+
+    What is over within `patience` is told to nobody.
+    """
 
     key: str
     text: str
     commands: tuple[str, ...] = ()
+    patience: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,8 @@ def _find_lost_processes(facts: Facts) -> Iterator[Trouble]:
         if role not in alive:
             was = "has stopped answering" if role in known else "runs"
             lead = "The only" if role in known else "No"
-            yield Trouble(f"no {role}", f"{lead} {role} {was}: {what}.", (f"distributor run --roles {role}",))
+            commands = (f"distributor run --roles {role}",)
+            yield Trouble(f"no {role}", f"{lead} {role} {was}: {what}.", commands, RESTART)
 
 
 def _find_unplanned(facts: Facts, now: datetime, after: timedelta) -> Iterator[Trouble]:

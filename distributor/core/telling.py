@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from distributor.core.addresses import hide_addresses
 from distributor.core.alerting import Trouble, span
 
 #: Most troubles that one message spells out; the others are counted.
@@ -50,8 +51,11 @@ class Notice:
 def decide_telling(
     troubles: Sequence[Trouble], known: Mapping[str, KnownTrouble], now: datetime, again: timedelta
 ) -> Telling:
-    """What is new or was never told, what is told again, what is over."""
-    begun = tuple(one for one in troubles if one.key not in known or known[one.key].told_at is None)
+    """What is new or was never told and has lasted for its patience, what is told again, what is over.
+
+    `known` is what is written down, the new ones too.
+    """
+    begun = tuple(one for one in troubles if _is_to_begin(one, known.get(one.key), now))
     still = tuple(
         one
         for one in troubles
@@ -62,6 +66,12 @@ def decide_telling(
     return Telling(begun, still, over)
 
 
+def _is_to_begin(one: Trouble, row: KnownTrouble | None, now: datetime) -> bool:
+    if row is None:
+        return not one.patience
+    return row.told_at is None and now - row.since >= one.patience
+
+
 def compose(telling: Telling, site: str, since: Mapping[str, datetime], now: datetime) -> Notice:
     """One message for everything that is to be said. It holds no reader's address and no secret."""
     parts = []
@@ -70,13 +80,14 @@ def compose(telling: Telling, site: str, since: Mapping[str, datetime], now: dat
         lines += [f"and {len(found) - MOST_TOLD} more: distributor status"] if len(found) > MOST_TOLD else []
         parts += [f"{title}:", *lines, ""] if lines else []
     if telling.over:
-        parts += ["Over:", *(f"- {row.text}" for row in telling.over[:MOST_TOLD]), ""]
+        parts += ["Over:", *(f"- {_flatten(row.text)}" for row in telling.over[:MOST_TOLD]), ""]
     told = [("begun", one) for one in telling.begun] + [("still", one) for one in telling.still]
     data: list[dict[str, object]] = [
-        {"state": state, "key": one.key, "text": one.text, "commands": list(one.commands)} for state, one in told
+        {"state": state, "key": one.key, "text": _flatten(one.text), "commands": list(one.commands)}
+        for state, one in told
     ]
-    data += [{"state": "over", "key": row.key, "text": row.text, "commands": []} for row in telling.over]
-    subject = f"[{site}] {_sum_up(telling)}"
+    data += [{"state": "over", "key": row.key, "text": _flatten(row.text), "commands": []} for row in telling.over]
+    subject = _flatten(f"[{site}] {_sum_up(telling)}")
     text = "\n".join(parts).strip()
     return Notice(subject, text, {"text": f"{subject}\n{text}", "site": site, "alerts": data})
 
@@ -89,7 +100,12 @@ def _sum_up(telling: Telling) -> str:
 
 
 def _write(one: Trouble, since: Mapping[str, datetime], now: datetime) -> str:
-    lines = [f"- {one.text}"]
+    lines = [f"- {_flatten(one.text)}"]
     if one.key in since and now - since[one.key] >= timedelta(minutes=1):
         lines[0] += f" (for {span(now - since[one.key])})"
     return "\n".join([*lines, *(f"    {command}" for command in one.commands)])
+
+
+def _flatten(text: str) -> str:
+    """Titles and services' answers are foreign text: one line, and without readers' addresses."""
+    return hide_addresses(" ".join(text.split()))

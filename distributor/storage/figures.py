@@ -21,8 +21,8 @@ from distributor.storage.tables import (
     pace,
     post,
     service_event,
-    worker,
 )
+from distributor.storage.workers import Workers
 
 #: Who pauses a channel when no person does.
 PROGRAM = ("the service", BREAKER)
@@ -154,16 +154,10 @@ class Figures:
                     silent[row.name] = last
         return silent
 
-    def list_processes(self) -> list[ProcessFacts]:
-        """The processes that report to this database, and how long ago each did, by the database's own clock."""
-        with self._database.read() as connection:
-            now = connection.execute(_SQLITE_NOW if self._database.is_sqlite else _SERVER_NOW).scalar_one()
-            return [
-                ProcessFacts(
-                    frozenset(row.roles.split(",")), timedelta(seconds=float(now) - row.beat_at.timestamp())
-                )
-                for row in connection.execute(select(worker)).all()
-            ]
+    def list_processes(self, now: datetime) -> list[ProcessFacts]:
+        """The processes that report to this database; those that ended well are not among them."""
+        found = Workers(self._database).list_all(now)
+        return [ProcessFacts(frozenset(one.roles.split(",")), timedelta(seconds=one.age)) for one in found]
 
     def load_paces(self) -> dict[str, tuple[Sequence[float], datetime | None]]:
         """Key of a pace -> when its last messages went (seconds since the epoch), and until when it rests."""
@@ -193,7 +187,6 @@ class Figures:
         return (before.timestamp() + after.timestamp()) / 2 - theirs
 
 
-_SQLITE_NOW = text("SELECT (julianday('now') - 2440587.5) * 86400.0")
 _SERVER_NOW = text("SELECT extract(epoch FROM clock_timestamp())")
 _SUMMED = ("sent", "failed", "skipped", "presumed")
 _SUMS = text(

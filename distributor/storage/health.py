@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sqlalchemy import func, insert, select
 
 from distributor.core.errors import StorageError
 from distributor.storage import schema
 from distributor.storage.database import Database
+from distributor.storage.instance import read_safe_mode
 from distributor.storage.tables import edition, meta
+
+#: The folder of copies, beside the database.
+BACKUPS = "backups"
 
 
 class _TakeBack(Exception):
@@ -31,6 +37,18 @@ class Health:
         except StorageError as error:
             return str(error)
         return ""
+
+    def read_safe_mode(self) -> str:
+        """Why nothing is sent, in a sentence that names the command; "" when all is well."""
+        return read_safe_mode(self._database)
+
+    def find_backup(self) -> datetime | None:
+        """When the last backup was made that this program knows of; None when it knows of none."""
+        if not self._database.is_sqlite:
+            return None
+        folder = self._database.path.parent / BACKUPS
+        stamps = [path.stat().st_mtime for path in folder.glob("*.db")] if folder.is_dir() else []
+        return datetime.fromtimestamp(max(stamps), UTC) if stamps else None
 
     def count_editions(self) -> dict[tuple[str, str], int]:
         """(channel, state) -> editions."""
