@@ -16,6 +16,9 @@ LONGEST_WISH = timedelta(minutes=15)
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 LONGEST_BACK_OFF = timedelta(hours=1)
 _JITTER = 0.1
+#: A poll this far ahead of the clock was made under a wrong one: what it planned means nothing.
+CLOCK_WAS_WRONG = timedelta(minutes=1)
+_DATES = ("next_poll_at", "asked_at", "first_polled_at")
 _ENCODER = json.JSONEncoder(sort_keys=True)
 
 
@@ -25,7 +28,8 @@ class SourceState:
 
     `configured` is the address in the settings that this was learnt from: with another one everything is forgotten.
     `url` is the address in use when it differs (moved for good, or a WordPress site's API). `failures` counts
-    failed polls in a row, `error` says why the last one failed. `cursor` is the source's own.
+    failed polls in a row, `error` says why the last one failed. `cursor` is the source's own. `asked_at` is when
+    `next_poll_at` was set.
     """
 
     configured: str = ""
@@ -39,13 +43,14 @@ class SourceState:
     failures: int = 0
     error: str = ""
     next_poll_at: datetime | None = None
+    asked_at: datetime | None = None
     first_polled_at: datetime | None = None
     baseline_done: bool = False
     is_gone: bool = False
 
     def to_json(self) -> str:
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        for name in ("next_poll_at", "first_polled_at"):
+        for name in _DATES:
             data[name] = data[name] and data[name].isoformat()
         return _ENCODER.encode(data)
 
@@ -54,7 +59,7 @@ class SourceState:
         """The state that was written, by an older or newer program too; "{}" and "" are a source never polled."""
         data = json.loads(text or "{}")
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        for name in ("next_poll_at", "first_polled_at"):
+        for name in _DATES:
             known[name] = datetime.fromisoformat(known[name]) if known.get(name) else None
         return cls(**known)
 
@@ -63,10 +68,15 @@ class SourceState:
         return self if self.configured == configured else SourceState(configured=configured)
 
     def is_due(self, configured: str, now: datetime) -> bool:
-        """Whether to poll now; never again what is gone (410), at once what has a new address."""
+        """Whether to poll now; never again what is gone (410), at once what has a new address.
+
+        At once, too, where the clock was set back: what was put off by a clock that was days ahead would be silent
+        for days.
+        """
         if self.configured != configured:
             return True
-        return not self.is_gone and (self.next_poll_at is None or self.next_poll_at <= now)
+        was_ahead = self.asked_at is not None and self.asked_at > now + CLOCK_WAS_WRONG
+        return not self.is_gone and (self.next_poll_at is None or self.next_poll_at <= now or was_ahead)
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ def rest(
 ) -> SourceState:
     """The state after a poll that worked: asked again after `every`, or the site's wish if that is longer."""
     wait = max(every, min(wish, LONGEST_WISH))
-    return replace(state, failures=0, error="", next_poll_at=now + _jitter(wait, name, 0))
+    return replace(state, failures=0, error="", next_poll_at=now + _jitter(wait, name, 0), asked_at=now)
 
 
 def back_off(state: SourceState, name: str, every: timedelta, error: SourceError, now: datetime) -> SourceState:
@@ -105,7 +115,12 @@ def back_off(state: SourceState, name: str, every: timedelta, error: SourceError
     if error.retry_after is not None:
         wait = max(wait, min(timedelta(seconds=error.retry_after), LONGEST_RETRY_AFTER))
     return replace(
-        state, failures=failures, error=str(error), next_poll_at=now + wait, is_gone=state.is_gone or error.is_gone
+        state,
+        failures=failures,
+        error=str(error),
+        next_poll_at=now + wait,
+        asked_at=now,
+        is_gone=state.is_gone or error.is_gone,
     )
 
 

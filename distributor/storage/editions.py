@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -38,15 +38,20 @@ class Editions:
             return _schedule_rows(connection)
 
     def start_schedules(self, names: Iterable[str], now: datetime) -> dict[str, tuple[datetime, datetime]]:
-        """Remember schedules seen for the first time; returns name -> (started_at, planned_until) for all."""
+        """Remember schedules seen for the first time; returns name -> (started_at, planned_until) for all.
+
+        What began, or was planned, under a clock that was ahead is brought back to `now`: a story seen before its
+        schedule began is never told, and nothing is due that was planned already.
+        """
         wanted = set(names)
         known = self.load_schedules()
-        if wanted <= known.keys():
+        if wanted <= known.keys() and not any(_is_ahead(*known[name], now) for name in wanted):
             return known
         with self._database.write("editions.start_schedules") as connection:
             for name in sorted(wanted - known.keys()):
                 row = {"name": name, "started_at": now, "planned_until": now}
                 connection.execute(insert_new(connection, schedule).values(row))
+            _bring_back(connection, now)
             return _schedule_rows(connection)
 
     def note_planned(self, name: str, until: datetime, notes: Sequence[OccurrenceNote], now: datetime) -> None:
@@ -241,6 +246,21 @@ def _occurrence_row(name: str, note: OccurrenceNote, now: datetime) -> dict[str,
 def _schedule_rows(connection: Connection) -> dict[str, tuple[datetime, datetime]]:
     rows = connection.execute(select(schedule)).all()
     return {row.name: (row.started_at, row.planned_until) for row in rows}
+
+
+#: Planning further ahead than this was done under a wrong clock. What is nearer is left as it is, so that nothing is
+#: due twice where a clock is set back by hours, and a schedule that is due at once looks back further than this.
+_WRONG_CLOCK = timedelta(days=1)
+
+
+def _is_ahead(started_at: datetime, planned_until: datetime, now: datetime) -> bool:
+    return started_at > now or planned_until > now + _WRONG_CLOCK
+
+
+def _bring_back(connection: Connection, now: datetime) -> None:
+    connection.execute(update(schedule).where(schedule.c.started_at > now).values(started_at=now))
+    is_ahead = schedule.c.planned_until > now + _WRONG_CLOCK
+    connection.execute(update(schedule).where(is_ahead).values(planned_until=now))
 
 
 def _move_planned_until(connection: Connection, name: str, until: datetime) -> None:

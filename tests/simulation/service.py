@@ -91,7 +91,8 @@ class SimulatedChannel(Channel):
     def _settle(self, wire: Wire, index: int, outcome: Outcome, delivery_id: int) -> None:
         self._world.say(f"    {self.name}: delivery {delivery_id} {type(outcome).__name__}")
         wire.settle(index, outcome)
-        if self.list_name:
+        # Of the others the send journal knows only that they were started.
+        if self.list_name and not isinstance(outcome, Unknown | NotStarted):
             self._public.in_flight.discard(delivery_id)
 
     def _ask(self, message: Message) -> Outcome:
