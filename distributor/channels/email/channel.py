@@ -21,6 +21,7 @@ from distributor.channels.email.segments import Letter, Letterhead, compile_lett
 from distributor.channels.email.sendgrid import Bulk, SendgridTransport
 from distributor.channels.email.settings import Settings
 from distributor.channels.email.smtp import SmtpTransport
+from distributor.channels.email.smtp_pipelined import PipelinedTransport
 from distributor.core.contracts import Channel, Wire
 from distributor.core.errors import MessageRefused, Unsupported
 from distributor.core.message import (
@@ -59,9 +60,10 @@ class EmailChannel(Channel):
         self._now = now
         self._head = _write_letterhead(settings, around, name, self.address)
         self._compiled: tuple[Edition, Letter | Bulk] | None = None
-        self._transport: SmtpTransport | SendgridTransport
+        self._transport: SmtpTransport | PipelinedTransport | SendgridTransport
         if settings.transport == "smtp":
-            self._transport = SmtpTransport(settings)
+            is_plain = settings.client == "plain"
+            self._transport = SmtpTransport(settings) if is_plain else PipelinedTransport(settings)
         else:
             self._transport = SendgridTransport(settings, around.agent)
         batch = _SMTP_BATCH if settings.transport == "smtp" else settings.per_call

@@ -31,6 +31,9 @@ _UNKNOWN_USER = re.compile(
     r"no mailbox|mailbox unavailable|invalid (recipient|mailbox)",
     re.IGNORECASE,
 )
+#: Where relays put their own id: Postfix and others "queued as", Exim "id=", Amazon and Gmail behind "Ok".
+_QUEUED = re.compile(r"(?:queued as|queued mail for delivery|\bid=)\W*([\w.@+-]{3,80})", re.IGNORECASE)
+_AFTER_OK = re.compile(r"\bok:?\s+([\w.-]{8,80})", re.IGNORECASE)
 _NO_RELAY = re.compile(
     r"relay(ing)? (access )?(is )?(denied|not (permitted|allowed))|unable to relay", re.IGNORECASE
 )
@@ -50,6 +53,8 @@ class Reply:
 
     code: int
     text: str
+    #: Its lines one by one, when it has several.
+    lines: tuple[str, ...] = ()
 
     @property
     def enhanced(self) -> tuple[str, str, str] | None:
@@ -139,3 +144,9 @@ def find_wait(text: str, otherwise: float) -> float:
         return otherwise
     seconds = float(match[1]) * (60.0 if match[2].lower().startswith("m") else 1.0)
     return min(max(seconds, 1.0), 3600.0)
+
+
+def find_receipt(text: str) -> str:
+    """The relay's own id in its yes to a mail, or the beginning of what it said."""
+    match = _QUEUED.search(text) or _AFTER_OK.search(text)
+    return match[1] if match else text[:80]

@@ -16,7 +16,7 @@ _FIELDS = {
     "smtp": frozenset(
         (
             *("host", "port", "tls", "tls_ca", "username", "password", "connections", "per_connection"),
-            *("answer_timeout", "hello", "bounce_address", "feedback_id", "client"),
+            *("answer_timeout", "hello", "bounce_address", "feedback_id", "client", "auth"),
         )
     ),
     "sendgrid": frozenset(("api_key", "api_base", "per_call", "webhook_key")),
@@ -81,7 +81,15 @@ class Settings(BaseModel):
         pattern=r"^[A-Za-z0-9_-]{5,15}$",
         description="smtp: sender id of 5 to 15 characters for Gmail's Feedback-ID header.",
     )
-    client: Literal["plain"] = Field(default="plain", description="smtp: which client talks to the relay.")
+    client: Literal["pipelined", "plain"] = Field(
+        default="pipelined",
+        description="smtp: pipelined needs one round trip for a mail. plain (Python's smtplib) is slow and patient "
+        "with odd servers.",
+    )
+    auth: Literal["auto", "xoauth2"] = Field(
+        default="auto",
+        description="smtp: xoauth2 logs in with an access token as password; client: pipelined only.",
+    )
 
     api_key: SecretStr | None = Field(
         default=None, description='sendgrid: API key with the permission "Mail Send".'
@@ -109,6 +117,11 @@ class Settings(BaseModel):
         default=None, description="UTM parameters for links in this channel's mails."
     )
     allow: tuple[str, ...] = Field(default=(), description="Addresses that send-test may write to.")
+
+    @property
+    def answer_wait(self) -> float:
+        """Seconds to wait for the answer to a whole mail."""
+        return self.answer_timeout or min(self.timeout * 4, 120.0)
 
     @field_validator("from_", "reply_to", "bounce_address")
     @classmethod
@@ -157,6 +170,8 @@ class Settings(BaseModel):
             raise ValueError("username and password (or password_file) go together: fill in both or neither")
         if self.username and self.tls == "none" and not is_loopback(self.host):
             raise ValueError("tls: none would send the password unprotected: use starttls or tls")
+        if self.auth == "xoauth2" and self.client == "plain":
+            raise ValueError("auth: xoauth2 needs client: pipelined")
         if self.tls == "none" and self.tls_ca:
             raise ValueError("tls_ca has no meaning with tls: none: remove it or use starttls")
         return self

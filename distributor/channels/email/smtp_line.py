@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 
 from distributor.channels.email.headers import split_mailbox
-from distributor.channels.email.replies import Reply, explain_refusal
+from distributor.channels.email.replies import Reply, explain_refusal, find_receipt
 from distributor.channels.email.settings import Settings
 from distributor.core.errors import ChannelClosed, Outage, SendError, Unknown
 from distributor.core.message import Accepted, NotStarted, Outcome
@@ -19,9 +19,6 @@ from distributor.core.points import reach
 _LONGEST_LINE = 4096
 _MOST_LINES = 128
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?\r?\n", re.DOTALL)
-#: Where relays put their own id: Postfix and others "queued as", Exim "id=", Amazon and Gmail behind "Ok".
-_QUEUED = re.compile(r"(?:queued as|queued mail for delivery|\bid=)\W*([\w.@+-]{3,80})", re.IGNORECASE)
-_AFTER_OK = re.compile(r"\bok:?\s+([\w.-]{8,80})", re.IGNORECASE)
 
 
 class LostConnection(Exception):
@@ -73,7 +70,7 @@ class Line:
         self._settings = settings
         _, address = split_mailbox(settings.from_)
         self._hello = settings.hello or address.rpartition("@")[2]
-        self._answer_timeout = settings.answer_timeout or min(settings.timeout * 4, 120.0)
+        self._answer_timeout = settings.answer_wait
         self._client: smtplib.SMTP | None = None
         #: Nothing was asked on it yet: when it breaks now, opening it again would not help.
         self.is_fresh = False
@@ -176,7 +173,7 @@ class Line:
             self.drop()
         if reply.code // 100 == 2:
             self.carried += 1
-            return Accepted(_find_receipt(reply.text), reply.words)
+            return Accepted(find_receipt(reply.text), reply.words)
         if reply.code >= 400:
             return explain_refusal(reply, "message")
         self.drop()
@@ -204,11 +201,6 @@ class Line:
             self.ask(b"QUIT\r\n", min(2.0, self._settings.timeout))
         self.drop()
         self._tries = 0
-
-
-def _find_receipt(text: str) -> str:
-    match = _QUEUED.search(text) or _AFTER_OK.search(text)
-    return match[1] if match else text[:80]
 
 
 def _describe(error: OSError) -> str:

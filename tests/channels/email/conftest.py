@@ -31,12 +31,20 @@ def wire() -> RecordingWire:
 
 
 @pytest.fixture
-def make_channel() -> Iterator[MakeChannel]:
+def client() -> str:
+    """The SMTP client that channels use; modules that test SMTP ask for both."""
+    return "pipelined"
+
+
+@pytest.fixture
+def make_channel(client: str) -> Iterator[MakeChannel]:
     """Opens a channel on a sandbox, or on any settings, and closes it afterwards."""
     opened: list[EmailChannel] = []
 
     def make(sandbox: Any = None, **changes: Any) -> EmailChannel:
         entry = sandbox.settings() if sandbox is not None else {"from": "news@example.org", "list": "readers"}
+        if {**entry, **changes}.get("transport") != "sendgrid":
+            entry = {"client": client, **entry}
         settings = Settings.model_validate({"name": "letter", "timeout": 10.0, **entry, **changes})
         channel = open_channel(settings, Surroundings(SITE, agent="distributor/test"))
         assert isinstance(channel, EmailChannel)

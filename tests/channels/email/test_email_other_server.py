@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from aiosmtpd.smtp import SMTP
 from email_support import MakeChannel, RecordingWire, make_messages
 
 from distributor.core.errors import RecipientGone
 from distributor.core.message import Accepted
+
+
+@pytest.fixture(params=["pipelined", "plain"])
+def client(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 class Postbox:

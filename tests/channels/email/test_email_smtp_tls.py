@@ -4,11 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from email_support import MakeChannel, RecordingWire, make_certificate, make_messages
+from email_support import MakeChannel, RecordingWire, make_messages
 
 from distributor.channels.email.sandbox_smtp import SmtpSandbox
 from distributor.core.errors import ChannelClosed, Outage
 from distributor.core.message import Accepted
+from tests.certificate import make_certificate
+
+
+@pytest.fixture(params=["pipelined", "plain"])
+def client(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
