@@ -51,8 +51,11 @@ def complete_editions(connection: Connection, now: datetime, edition_id: int | N
 
 def add_deliveries(connection: Connection, edition_id: int, list_name: str, now: datetime) -> int:
     fixed = {"edition_id": edition_id, "state": "queued", "attempts": 0, "changed_at": now}
+    # After a restore the edition may know some readers already: those who have had it.
+    known = connection.execute(select(delivery.c.id).where(delivery.c.edition_id == edition_id).limit(1)).scalar()
+    add = insert(delivery) if known is None else insert_new(connection, delivery)
     if not list_name:
-        connection.execute(insert(delivery).values(recipient_id=0, **fixed))
+        connection.execute(add.values(recipient_id=0, **fixed))
         return 1
     stamp = now.timestamp()
     members = (
@@ -77,7 +80,7 @@ def add_deliveries(connection: Connection, edition_id: int, list_name: str, now:
         .order_by(list_member.c.subscriber_id)
     )
     names = ["edition_id", "recipient_id", "state", "attempts", "changed_at"]
-    connection.execute(insert(delivery).from_select(names, members))
+    connection.execute(add.from_select(names, members))
     counted = select(func.count()).select_from(delivery).where(delivery.c.edition_id == edition_id)
     return int(connection.execute(counted).scalar_one())
 
