@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from distributor.cli import database, decide, look, people, setup, walk
+from distributor.cli import alerts, database, decide, look, people, setup, walk
 
 app = typer.Typer(
     name="distributor",
@@ -22,3 +22,4 @@ look.register(app)
 decide.register(app)
 people.register(app)
 database.register(app)
+alerts.register(app)
