@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from distributor.cli import restoring
 from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, fail, load, show_json, tell
 
 
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     group.command("upgrade")(upgrade)
     group.command("backup")(backup)
     group.command("check")(check)
+    restoring.register(group)
     app.add_typer(group, name="db")
 
 

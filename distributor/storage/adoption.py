@@ -9,10 +9,11 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
+from distributor.storage.aftermath import check_in
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
 from distributor.storage.identity import read_or_make
-from distributor.storage.instance import Mark, forget_value, raise_fence, read_safe_mode, write_mark, write_value
+from distributor.storage.instance import Mark, forget_value, raise_fence, write_mark, write_value
 from distributor.storage.notices import add_notice
 from distributor.storage.place import find_home
 from distributor.storage.tables import delivery, edition
@@ -94,15 +95,9 @@ def adopt(database: Database, state_dir: Path, choice: Choice, by: str, now: dat
     return waiting
 
 
-def is_adopted(database: Database, state_dir: Path) -> bool:
-    """Whether there is nothing to decide: only this node's mark may name another database. It is written anew."""
-    if read_safe_mode(database):
-        return False
-    instance = read_or_make(database, "instance", 8)
-    with database.read() as connection:
-        fence = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'fence'").scalar()
-    write_mark(state_dir, Mark(instance, int(fence or 1)))
-    return True
+def is_adopted(database: Database, state_dir: Path, now: datetime) -> bool:
+    """Whether there is nothing to decide. A mark that names another database is written anew."""
+    return not check_in(database, state_dir, now, is_meant=True)
 
 
 def _release(connection: Connection, by: str, now: datetime) -> None:

@@ -18,6 +18,7 @@ from distributor.storage.database import Database
 from distributor.storage.identity import read_or_make
 from distributor.storage.instance import enter
 from distributor.storage.kept import is_behind, read_in_order
+from distributor.storage.lock import find_presences, forget_presences
 from distributor.storage.send_journal import read_evidence, remove_journals
 from distributor.storage.send_record import SendRecord, list_files
 from distributor.storage.tables import delivery, edition
@@ -28,31 +29,42 @@ OPEN_DAYS = 3
 MOST_LATE = 20_000
 
 
-def check_in(database: Database, state_dir: Path, now: datetime) -> str:
+def check_in(database: Database, state_dir: Path, now: datetime, is_meant: bool = False) -> str:
     """Whether this database may send from here: "" or the sentence of safe mode. Asked once, at each start.
 
-    Raises StorageError when this folder belongs to another database, or cannot be used.
+    Raises StorageError when this folder belongs to another database (unless a person says that it `is_meant`),
+    or cannot be used.
     """
     instance = read_or_make(database, "instance", 8)
     try:
         behind = is_behind(database, state_dir, instance)
     except OSError as error:
         raise StorageError(f"the send record in {state_dir} cannot be read: {error}") from None
-    return enter(database, state_dir, now, behind)
+    return enter(database, state_dir, now, behind, is_meant)
 
 
 def recover(storage: Storage, state_dir: Path, fence: str, now: datetime) -> dict[str, int]:
     """Settle what a killed process left behind, with what its journals prove; returns state -> how many.
 
-    Afterwards the record has an end for it too, and the send journals, which the ledger needs no more, are gone.
+    On SQLite every other process is dead; on PostgreSQL those are that kept their state in this folder and live no
+    more. Afterwards the record has an end for it too, and the send journals, which the ledger needs no more, are
+    gone.
     """
-    evidence, files = read_evidence(state_dir)
+    live, dead = find_presences(state_dir, fence)
+    evidence, files = read_evidence(state_dir, live)
     late = _read_late(state_dir, storage.instance)
     # The record is written before the database is told: of one voice's message nothing else knows that it went.
     outcomes = {**evidence.outcomes, **{delivery_id: f"sent {receipt}" for delivery_id, receipt in late.sent}}
-    counts = storage.recovery.recover(Evidence(outcomes, evidence.complete), [fence], now)
+    proved = Evidence(outcomes, evidence.complete, evidence.known)
+    if storage.database.is_sqlite:
+        counts = storage.recovery.recover(proved, [fence], now)
+        storage.workers.leave_only(fence)
+    else:
+        counts = storage.recovery.recover_dead(proved, dead, now)
+        storage.workers.leave(dead)
     _close_record(storage, late, SendRecord(state_dir, storage.instance, fence), now)
     remove_journals(files)
+    forget_presences(state_dir, dead)
     return counts
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +12,7 @@ from sqlalchemy import text
 from distributor.core.errors import StorageError
 from distributor.core.points import reach
 from distributor.storage import schema
+from distributor.storage.copying import copy_sqlite, find_damage, sync
 from distributor.storage.database import Database
 from distributor.storage.tables import metadata
 
@@ -43,15 +42,15 @@ def backup_sqlite(database: Database, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         reach("backup.copy")
-        _copy(database.path, part)
-        problem = _quick_check(part)
+        copy_sqlite(database.path, part)
+        problem = find_damage(part)
         if problem:
             raise StorageError(f"the copy does not verify ({problem}); it was deleted, the database is untouched")
-        _sync(part)
+        sync(part)
         reach("backup.rename")
         part.rename(target)
         reach("backup.renamed")
-        _sync(target.parent)
+        sync(target.parent)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"the backup could not be written to {target}: {error}") from None
     finally:
@@ -67,6 +66,7 @@ def name_backup(database: Database, now: datetime) -> Path:
 
 def upgrade_with_backup(database: Database, now: datetime) -> tuple[str | None, str, Path | None]:
     """Raise the schema; an SQLite database that holds anything is copied first. Returns (before, after, copy)."""
+    schema.refuse_half_restored(database)
     before = schema.read_version(database)
     copy = None
     if database.is_sqlite and before is not None and before != schema.HEAD and before in schema.KNOWN:
@@ -107,27 +107,3 @@ def _integrity(database: Database) -> list[str]:
             for row in connection.execute(text("PRAGMA foreign_key_check"))
         ]
     return [line for line in found if line != "ok"] + broken
-
-
-def _copy(source: Path, target: Path) -> None:
-    if not source.exists():
-        raise StorageError(f"{source} does not exist; there is nothing to back up")
-    with (
-        contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as one,
-        contextlib.closing(sqlite3.connect(target)) as two,
-    ):
-        one.backup(two, pages=4096)
-
-
-def _quick_check(path: Path) -> str:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        found = [row[0] for row in connection.execute("PRAGMA integrity_check(5)")]
-    return "" if found == ["ok"] else "; ".join(found)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

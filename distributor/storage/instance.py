@@ -5,7 +5,7 @@ file in state_dir, the mark, repeats the first and the last. At each start they 
 
 - the database lives elsewhere than it says: it is a copy, a snapshot or a restored backup;
 - the mark has seen a higher fence: an older database has come back to its place;
-- the kept send journal knows messages of which the database knows nothing: so it has, too.
+- the send record knows messages of which the database knows nothing: so it has, too.
 
 Then the database is put into safe mode: stories are read and worded, readers are redirected and may leave, and
 nothing is sent before somebody has typed `distributor db adopt`. Several nodes of one PostgreSQL database see the
@@ -70,12 +70,14 @@ def forget_value(connection: Connection, key: str) -> None:
     connection.execute(delete(meta).where(meta.c.key == key))
 
 
-def enter(database: Database, state_dir: Path, now: datetime, is_behind: bool = False) -> str:
+def enter(
+    database: Database, state_dir: Path, now: datetime, is_behind: bool = False, is_meant: bool = False
+) -> str:
     """Compare the database with its home and with this node's mark, before anything is sent; returns the sentence
     of safe mode, "" when all is well. Writes nothing when nothing is new.
 
-    `is_behind`: the send journal is ahead of the database. Raises StorageError when this folder belongs to another
-    database.
+    `is_behind`: the send record is ahead of the database. Raises StorageError when this folder belongs to another
+    database, unless a person says that this one `is_meant`.
     """
     instance = read_or_make(database, "instance", 8)
     mark = read_mark(state_dir)
@@ -85,7 +87,7 @@ def enter(database: Database, state_dir: Path, now: datetime, is_behind: bool = 
     fence = int(values.get("fence", "0"))
     if values.get("safe_mode"):
         return values["safe_mode"]
-    if mark is not None and mark.instance != instance and "home" in values:
+    if mark is not None and mark.instance != instance and "home" in values and not is_meant:
         raise StorageError(
             f"{state_dir} belongs to another database than {database.label}; give this node a state_dir of its own "
             "or mend database.url. If it is meant, type: distributor db adopt"

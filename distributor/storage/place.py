@@ -24,7 +24,7 @@ _FS_IOC_GETVERSION = 0x80087601
 def find_home(database: Database, connection: Connection) -> str:
     """Where this database is now, as text that is compared by `is_same_home`."""
     if database.is_sqlite:
-        return json.dumps(describe_file(database.path), sort_keys=True)
+        return describe_home(database.path, database.path)
     return json.dumps(_describe_server(connection), sort_keys=True)
 
 
@@ -34,12 +34,11 @@ def is_same_home(one: str, other: str) -> bool:
     return all(first.get(key) == second.get(key) for key in first.keys() & second.keys())
 
 
-def describe_file(path: Path, final: Path | None = None) -> dict[str, str]:
-    """The place of a database file; `final` is the name it is going to have."""
-    number = path.stat().st_ino
-    place = {"path": str((final or path).resolve()), "file": f"{number}.{_read_generation(path)}"}
+def describe_home(path: Path, final: Path) -> str:
+    """As `find_home` of a database file that is going to be named `final`."""
+    place = {"path": str(final.resolve()), "file": f"{path.stat().st_ino}.{_read_generation(path)}"}
     machine = _read_machine()
-    return {**place, "machine": machine} if machine else place
+    return json.dumps({**place, "machine": machine} if machine else place, sort_keys=True)
 
 
 def _read_generation(path: Path) -> int:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 HEAD = "0002"
 KNOWN = ("0001", "0002")
 
+#: What the file of a backup is called besides the database's name while it takes the database's place.
+RESTORING = ".restoring"
+
 
 def read_version(database: Database) -> str | None:
     """The migration the database stands at; None when it is empty."""
@@ -33,7 +36,8 @@ def _version(connection: Connection) -> str | None:
 
 
 def require_current(database: Database) -> None:
-    """Stop with a sentence unless the database is exactly what this program understands."""
+    """Stop with a sentence unless the database is what this program understands, and the one to work with."""
+    refuse_half_restored(database)
     version = read_version(database)
     if version is None:
         raise StorageError(f"{database.label}: the database is empty; run: distributor db upgrade")
@@ -46,6 +50,30 @@ def require_current(database: Database) -> None:
         raise StorageError(
             f"{database.label}: the database is at version {version}, this program needs {HEAD}; "
             "run: distributor db upgrade"
+        )
+    _refuse_moved(database)
+
+
+def refuse_half_restored(database: Database) -> None:
+    """Stop when a restore was killed while the files changed places. Asked before a database is opened or made."""
+    waiting = Path(f"{database.path}{RESTORING}")
+    if database.is_sqlite and waiting.exists():
+        raise StorageError(
+            f"{database.label}: a restore was broken off; type the same `distributor db restore FILE` again"
+        )
+
+
+def _refuse_moved(database: Database) -> None:
+    rows = dict(database.look("SELECT key, value FROM meta WHERE key IN ('moved_to', 'arriving')"))
+    if "moved_to" in rows:
+        raise StorageError(
+            f"{database.label}: this database has moved to {rows['moved_to']}; name that one in database.url. "
+            "To go back to a copy of this one, see docs/operations.md, Moving"
+        )
+    if "arriving" in rows:
+        raise StorageError(
+            f"{database.label}: the move into this database was broken off; type `distributor db move` again, with "
+            "database.url still naming the old one"
         )
 
 
