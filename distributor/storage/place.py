@@ -6,6 +6,7 @@ identifier and the number of the database. Ordinary restarts, upgrades and VACUU
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -42,15 +43,36 @@ def describe_home(path: Path, final: Path) -> str:
 
 
 def _read_generation(path: Path) -> int:
-    """Tells apart two files that had one number after another; 0 where the file system does not say."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Tells apart two files that had one number after another; 0 where the file system does not say.
+
+    Asked through a descriptor that is open already, where there is one: closing any descriptor of a file gives up
+    all locks that this process holds on it, SQLite's too, and the next program that looks at the database and goes
+    would then take the write-ahead log from under us (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    found = _find_open(path)
+    handle = found if found is not None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         answer = fcntl.ioctl(handle, _FS_IOC_GETVERSION, b"\0" * 8)
         return int(struct.unpack("=l", answer[:4])[0])
     except OSError:
         return 0
     finally:
-        os.close(handle)
+        if found is None:
+            os.close(handle)
+
+
+def _find_open(path: Path) -> int | None:
+    """A descriptor of this process for the file; None when it has none, and so no lock on it."""
+    wanted = path.stat()
+    for folder in (Path("/proc/self/fd"), Path("/dev/fd")):
+        if not folder.is_dir():
+            continue
+        for name in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(int(name)), wanted):
+                    return int(name)
+        return None
+    return None
 
 
 def _read_machine() -> str:
