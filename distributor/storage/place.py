@@ -67,10 +67,10 @@ def _find_open(path: Path) -> int | None:
     for folder in (Path("/proc/self/fd"), Path("/dev/fd")):
         if not folder.is_dir():
             continue
-        for name in os.listdir(folder):
+        for entry in folder.iterdir():
             with contextlib.suppress(OSError):
-                if os.path.samestat(os.fstat(int(name)), wanted):
-                    return int(name)
+                if os.path.samestat(os.fstat(int(entry.name)), wanted):
+                    return int(entry.name)
         return None
     return None
 

@@ -12,7 +12,12 @@ from distributor.storage.database import Database
 from distributor.storage.place import find_home
 
 #: Another program that looks at the database and goes, as `distributor status` does.
-LOOK = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute('SELECT * FROM t').fetchall()); c.close()"
+LOOK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute("SELECT * FROM t").fetchall())
+connection.close()
+"""
 
 
 def look_from_outside(path: Path) -> str:
