@@ -15,7 +15,7 @@ from distributor.core.post import Post, post_to_json
 from distributor.core.source_state import QuietPoll
 from distributor.storage.inserting import insert_new
 from distributor.storage.notices import add_notice
-from distributor.storage.tables import post, post_key, revision, source
+from distributor.storage.tables import post, post_key, revision, schedule, source
 
 _ARRIVALS_KEPT = 30
 
@@ -62,6 +62,9 @@ def _store_fresh(
         else:
             keys += _key_rows(name, verdict.keys, twin)
         yield verdict.kind if twin is None else "elsewhere"
+    seen_at = read_seen_at(connection, now) if own else now
+    for _, _, row in own:
+        row["first_seen_at"] = seen_at
     revisions = []
     for (verdict, _, row), post_id in zip(own, _insert_posts(connection, [row for _, _, row in own]), strict=True):
         keys += _key_rows(name, verdict.keys, post_id)
@@ -69,6 +72,13 @@ def _store_fresh(
     _add_keys(connection, keys)
     if revisions:
         connection.execute(insert(revision), revisions)
+
+
+def read_seen_at(connection: Connection, now: datetime) -> datetime:
+    """When a story that comes now counts as seen: after every schedule there is began, also where one began under a
+    clock that was ahead. What was seen before its schedule began is never told."""
+    began = connection.execute(select(func.max(schedule.c.started_at))).scalar()
+    return now if began is None else max(now, began)
 
 
 def _post_row(
@@ -83,7 +93,6 @@ def _post_row(
         "content": post_to_json(filled),
         "content_hash": verdict.content_hash,
         "revision": 1,
-        "first_seen_at": now,
         "ripe_at": verdict.not_before or _ripe_at(filled.published_at, last_ok_at, now),
         "changed_at": now,
         "published_at": filled.published_at,
@@ -110,8 +119,8 @@ def _apply_known(connection: Connection, verdict: Verdict, post_id: int, filled:
         _revise(connection, verdict, post_id, filled, now)
     values: dict[str, Any] = {}
     if verdict.kind == "released":
-        ripe_at = verdict.not_before or now
-        values |= {"status": "live", "reason": "", "ripe_at": ripe_at, "first_seen_at": now, "changed_at": now}
+        seen_at, ripe_at = read_seen_at(connection, now), verdict.not_before or now
+        values |= {"status": "live", "reason": "", "ripe_at": ripe_at, "first_seen_at": seen_at, "changed_at": now}
     if verdict.not_before is not None:
         values["not_before"] = verdict.not_before
     if values:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from distributor.core.message import Content
 from distributor.core.minting import MintedLink
 from distributor.core.planning import EditionPlan, OccurrenceNote, PlannedEdition
+from distributor.core.waking import Wakeup
 from distributor.storage.database import Database
 from distributor.storage.freezing import add_deliveries, add_links, complete_editions
 from distributor.storage.inserting import insert_new
@@ -20,8 +21,14 @@ from distributor.storage.tables import (
     edition,
     edition_post,
     occurrence,
+    post,
     schedule,
 )
+
+#: Planning further ahead than this was done under a wrong clock. What is nearer is left as it is, so that nothing
+#: is due twice where a clock is set back by hours; a schedule that is due at once looks back further than this.
+_WRONG_CLOCK = timedelta(days=1)
+_A_MOMENT = timedelta(milliseconds=1)
 
 
 class Editions:
@@ -40,18 +47,22 @@ class Editions:
     def start_schedules(self, names: Iterable[str], now: datetime) -> dict[str, tuple[datetime, datetime]]:
         """Remember schedules seen for the first time; returns name -> (started_at, planned_until) for all.
 
-        What began, or was planned, under a clock that was ahead is brought back to `now`: a story seen before its
-        schedule began is never told, and nothing is due that was planned already.
+        A schedule begins after every story there is, also after those seen under a clock that was ahead. What was
+        planned by a clock that was days ahead is brought back: until then nothing would be due.
         """
         wanted = set(names)
         known = self.load_schedules()
-        if wanted <= known.keys() and not any(_is_ahead(*known[name], now) for name in wanted):
+        is_ahead = any(until > now + _WRONG_CLOCK for _, until in known.values())
+        if wanted <= known.keys() and not is_ahead:
             return known
         with self._database.write("editions.start_schedules") as connection:
+            seen_at = connection.execute(select(func.max(post.c.first_seen_at))).scalar()
+            begin = now if seen_at is None else max(now, seen_at + _A_MOMENT)
             for name in sorted(wanted - known.keys()):
-                row = {"name": name, "started_at": now, "planned_until": now}
+                row = {"name": name, "started_at": begin, "planned_until": now}
                 connection.execute(insert_new(connection, schedule).values(row))
-            _bring_back(connection, now)
+            ahead = schedule.c.planned_until > now + _WRONG_CLOCK
+            connection.execute(update(schedule).where(ahead).values(planned_until=now))
             return _schedule_rows(connection)
 
     def note_planned(self, name: str, until: datetime, notes: Sequence[OccurrenceNote], now: datetime) -> None:
@@ -130,7 +141,7 @@ class Editions:
                     content_hash=content.hash,
                     warnings=json.dumps(list(content.warnings)),
                 )
-                .returning(edition.c.schedule, edition.c.channel)
+                .returning(edition.c.schedule, edition.c.channel, edition.c.form)
             ).one_or_none()
             if won is None:
                 return -1
@@ -145,6 +156,9 @@ class Editions:
             connection.execute(update(edition).where(edition.c.id == edition_id).values(audience=audience))
             if audience == 0:
                 complete_editions(connection, now, edition_id)
+            else:
+                urgent = won.form != "digest"
+                self._database.announce(connection, Wakeup(won.channel, edition_id, audience, is_urgent=urgent))
             return audience
 
     def park(self, edition_id: int, state: str, reason: str) -> None:
@@ -246,21 +260,6 @@ def _occurrence_row(name: str, note: OccurrenceNote, now: datetime) -> dict[str,
 def _schedule_rows(connection: Connection) -> dict[str, tuple[datetime, datetime]]:
     rows = connection.execute(select(schedule)).all()
     return {row.name: (row.started_at, row.planned_until) for row in rows}
-
-
-#: Planning further ahead than this was done under a wrong clock. What is nearer is left as it is, so that nothing is
-#: due twice where a clock is set back by hours, and a schedule that is due at once looks back further than this.
-_WRONG_CLOCK = timedelta(days=1)
-
-
-def _is_ahead(started_at: datetime, planned_until: datetime, now: datetime) -> bool:
-    return started_at > now or planned_until > now + _WRONG_CLOCK
-
-
-def _bring_back(connection: Connection, now: datetime) -> None:
-    connection.execute(update(schedule).where(schedule.c.started_at > now).values(started_at=now))
-    is_ahead = schedule.c.planned_until > now + _WRONG_CLOCK
-    connection.execute(update(schedule).where(is_ahead).values(planned_until=now))
 
 
 def _move_planned_until(connection: Connection, name: str, until: datetime) -> None:

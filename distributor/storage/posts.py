@@ -19,6 +19,7 @@ from distributor.storage.arrivals import (
     NOTE_QUIET,
     describe_quiet,
     note_ok,
+    read_seen_at,
     store_verdicts,
     tell_held,
     touch_source,
@@ -229,10 +230,11 @@ class Posts:
     def release(self, ids: Sequence[int], by: str, now: datetime) -> int:
         """Let held posts go: they are planned as if they had just been published."""
         with self._database.write("posts.release") as connection:
+            times = {"ripe_at": now, "first_seen_at": read_seen_at(connection, now), "changed_at": now}
             rows = connection.execute(
                 update(post)
                 .where(post.c.id.in_(list(ids)), post.c.status == "held")
-                .values(status="live", reason="", not_before=None, ripe_at=now, first_seen_at=now, changed_at=now)
+                .values(status="live", reason="", not_before=None, **times)
                 .returning(post.c.id)
             ).all()
             add_notice(connection, "audit", "posts released", f"{by} released {len(rows)} held posts", now)

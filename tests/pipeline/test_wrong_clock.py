@@ -28,6 +28,26 @@ def test_a_schedule_that_began_under_a_clock_that_was_ahead_tells_what_comes(des
     assert desk.plan(schedule) == 1
 
 
+def test_what_was_released_under_a_clock_that_was_set_back_is_told(desk: Desk) -> None:
+    schedule = make_plan()
+    desk.open(schedule)
+    desk.poll([make_story(1, headline="Draft: a story")])
+    desk.now -= 2 * HOUR
+    desk.storage.posts.release(desk.storage.posts.list_held_ids(), "anna", desk.now)
+    assert desk.plan(schedule) == 1
+
+
+def test_a_schedule_that_begins_after_the_clock_was_set_back_tells_nothing_older(desk: Desk) -> None:
+    desk.open(make_plan())
+    desk.now += DAYS
+    desk.poll([make_story(1)])
+    desk.now -= DAYS
+    later = make_plan("later-tg")
+    assert desk.plan(later) == 0
+    desk.poll([make_story(2)])
+    assert desk.plan(later) == 1
+
+
 def test_a_schedule_that_is_due_at_once_goes_on_after_a_clock_was_days_ahead(desk: Desk) -> None:
     schedule = make_plan()
     desk.open(schedule)
