@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING
 from distributor.app import App, read_clock
 from distributor.clock import Clock
 from distributor.core.errors import SettingsError
+from distributor.engine.rounds import Rounds
 from distributor.logs import start_logging
+from distributor.pipeline.waking import Engine, wake_forgotten
 from distributor.storage import join_stores, schema
 from distributor.storage.aftermath import check_in
 from distributor.storage.backup import upgrade_with_backup
 from distributor.storage.database import Database
-from distributor.storage.lock import lock_database
+from distributor.storage.lock import Lock, lock_database
+from distributor.storage.workers import BEAT_SECONDS
+from distributor.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from distributor.engine.local import LocalEngine
     from distributor.settings import Settings
     from distributor.web.public_site import PublicSite
 
@@ -91,20 +94,27 @@ class Process:
 
     def start(self) -> None:
         """Raises StorageError or SettingsError, then nothing keeps running."""
-        settings = self._settings
-        database = Database(settings.database_url.get_secret_value())
+        database = Database(self._settings.database_url.get_secret_value())
         self._later("database", database.close)
-        self._prepare(database)
-        app = App(settings, join_stores(database))
+        lock = self._prepare(database)
+        app = App(self._settings, join_stores(database))
         self._app = app
         self._later("app", app.close)
         # The web first: readers' redirects need nothing of the rest, and they wait for it last when all is stopped.
         site = self._site = self._start_web(app) if "web" in self._roles else None
-        engine: LocalEngine | None = None
+        upkeep = Upkeep(app, ",".join(sorted(self._roles)))
+        upkeep.arrive()
+        self._later("upkeep", upkeep.leave)
         if "worker" in self._roles:
-            engine = self._start_worker(app)
+            upkeep.recover()
+        engine = self._make_engine(app)
+        self._start_rounds(app, upkeep, engine, lock)
+        if engine is not None:
+            self._later("engine", lambda: engine.stop(GRACE))
+            engine.start()
+            database.waker = engine
         if "clock" in self._roles:
-            self._start_clock(app, engine, site)
+            self._start_clock(app, upkeep, site)
         if site is not None:
             site.is_starting = False
         log.info("running: %s", ", ".join(sorted(self._roles)))
@@ -123,10 +133,13 @@ class Process:
     def _later(self, name: str, undo: Callable[[], object]) -> None:
         self._undo.append((name, undo))
 
-    def _prepare(self, database: Database) -> None:
+    def _prepare(self, database: Database) -> Lock | None:
         """Lock, create or check the schema. Only SQLite and an empty database are changed without being asked."""
+        lock = None
         if database.is_sqlite or "worker" in self._roles:
-            self._later("lock", lock_database(database))
+            is_shared = choose_engine(self._settings.engine, database.is_sqlite, self._roles) != "local"
+            lock = lock_database(database, is_shared)
+            self._later("lock", lock)
         if database.is_sqlite or schema.read_version(database) is None:
             before, after, copy = upgrade_with_backup(database, read_clock())
             if before != after:
@@ -136,22 +149,26 @@ class Process:
         schema.require_current(database)
         if safe_mode := check_in(database, self._settings.state_dir, read_clock()):
             log.error("safe mode: %s", safe_mode)
+        return lock
 
-    def _start_worker(self, app: App) -> LocalEngine:
-        from distributor.engine.local import LocalEngine
+    def _make_engine(self, app: App) -> Engine | None:
+        """None where nothing has to be woken: lanes of a local engine look by themselves."""
+        name = choose_engine(self._settings.engine, app.storage.database.is_sqlite, self._roles)
+        is_worker = "worker" in self._roles
+        return make_engine(name, app, is_worker) if is_worker or name != "local" else None
 
-        counts = app.recover()
-        if any(counts.values()):
-            log.warning(
-                "after the last stop: %d queued again, %d proved sent, %d unknown",
-                counts["queued"],
-                counts["sent"],
-                counts["unknown"],
-            )
-        engine = LocalEngine([one.name for one in self._settings.channels], app.open_lane)
-        self._later("engine", lambda: engine.stop(GRACE))
-        engine.start()
-        return engine
+    def _start_rounds(self, app: App, upkeep: Upkeep, engine: Engine | None, lock: Lock | None) -> None:
+        """They end after the engine: who is still sending must not be taken for dead."""
+        chores: list[Callable[[], object]] = [upkeep.beat]
+        if lock is not None:
+            chores.append(lock.renew)
+        if self._roles & {"worker", "clock"}:
+            chores.append(upkeep.look_after_dead)
+        if engine is not None and "worker" in self._roles:
+            chores += [engine.recover, lambda: wake_forgotten(app.storage.lanes, engine, app.clock())]
+        rounds = Rounds(chores, BEAT_SECONDS)
+        self._later("rounds", rounds.stop)
+        rounds.start()
 
     def _start_web(self, app: App) -> PublicSite:
         from distributor.web.public_site import PublicSite
@@ -161,13 +178,34 @@ class Process:
         site.start()
         return site
 
-    def _start_clock(self, app: App, engine: LocalEngine | None, site: PublicSite | None) -> None:
-        def wake(name: str | None) -> None:
-            if engine is not None:
-                engine.wake(name)
-
-        clock = Clock(app, wake, chores=lambda: None)
+    def _start_clock(self, app: App, upkeep: Upkeep, site: PublicSite | None) -> None:
+        clock = Clock(app, None if app.storage.database.is_sqlite else upkeep.claim_poll)
         self._later("clock", clock.stop)
         clock.start()
         if site is not None:
             site.last_tick = lambda: clock.last_tick_at
+
+
+def choose_engine(wanted: str, is_sqlite: bool, roles: frozenset[str]) -> str:
+    """What `engine: auto` means for this process."""
+    if wanted != "auto":
+        return wanted
+    return "local" if is_sqlite or roles == frozenset(ROLES) else "procrastinate"
+
+
+def make_engine(name: str, app: App, is_worker: bool) -> Engine:
+    """The engine of that name; without lanes where this process does not send."""
+    names = [one.name for one in app.settings.channels]
+    if name == "local":
+        from distributor.engine.local import LocalEngine
+
+        return LocalEngine(names, app.open_lane)
+    from distributor.engine.procrastinate import ProcrastinateEngine
+
+    return ProcrastinateEngine(
+        app.storage.database.url.set(drivername="postgresql").render_as_string(hide_password=False),
+        names,
+        lambda channel: app.words_channel(channel).limits.batch,
+        app.open_lane if is_worker else None,
+        lambda channel: app.storage.lanes.release(channel, app.fence),
+    )
