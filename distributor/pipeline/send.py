@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from distributor.core.breaker import ACCEPTED, add_endings, find_trouble
 from distributor.core.contracts import Channel
 from distributor.core.delivery import settle
 from distributor.core.errors import Busy, Outage, StorageError, Unknown
@@ -22,6 +23,8 @@ Clock = Callable[[], datetime]
 
 #: Seconds a list rests when nobody of a batch got through: it may have been those readers' own servers.
 LONGEST_LIST_REST = 60.0
+#: Seconds for which readers of a batch that is going out may leave unseen.
+LEAVING_SEEN_WITHIN = 0.5
 
 
 class Ledger(Protocol):
@@ -38,6 +41,7 @@ class Ledger(Protocol):
         now: datetime,
     ) -> Batch | Wait: ...
     def start(self, delivery_ids: Sequence[int], fence: str, now: datetime) -> list[int]: ...
+    def find_gone(self, delivery_ids: Sequence[int]) -> set[int]: ...
     def settle(self, channel_name: str, fence: str, settled: Sequence[Settled], now: datetime) -> None: ...
     def rest_channel(self, name: str, until: datetime) -> None: ...
 
@@ -183,7 +187,12 @@ class _Wire:
         self._messages = messages
         self._is_bulk = is_bulk
         self._lock = threading.Lock()
-        self._last_start = lane.clock() + timedelta(seconds=lane.lease - lane.margin)
+        #: The claim has just looked at who left.
+        self._looked_at = lane.clock()
+        self._last_start = self._looked_at + timedelta(seconds=lane.lease - lane.margin)
+        self._gone: frozenset[int] = frozenset()
+        self._recent = ""
+        self._is_broken = False
         self.started: dict[int, datetime] = {}
         self.outcomes: dict[int, Outcome] = {}
 
@@ -196,16 +205,32 @@ class _Wire:
         return Settled(message.delivery_id, message.attempt, self.started.get(index, now), now, what)
 
     def start(self, indexes: Sequence[int]) -> bool:
-        """False when stopping, paused, near the end of the lease, or when it cannot be put on record."""
+        """False when stopping, paused, near the end of the lease, when so much was refused that the breaker will
+        open, when a reader left meanwhile, or when it cannot be put on record."""
         now = self._lane.clock()
-        if not self._lane.may_start() or now > self._last_start:
+        if self._is_broken or not self._lane.may_start() or now > self._last_start:
             return False
         fresh = [i for i in indexes if i not in self.started]
+        if self._is_bulk and not self._find_gone(now).isdisjoint(self._messages[i].delivery_id for i in fresh):
+            return False
         if fresh and not self._record([self._messages[i].delivery_id for i in fresh], now):
             return False
         with self._lock:
             self.started.update(dict.fromkeys(fresh, now))
         return True
+
+    def _find_gone(self, now: datetime) -> frozenset[int]:
+        """Deliveries of the batch whose reader left since it was claimed, asked at most each half second."""
+        with self._lock:
+            if abs(now - self._looked_at) <= timedelta(seconds=LEAVING_SEEN_WITHIN):
+                return self._gone
+            waiting = [m.delivery_id for i, m in enumerate(self._messages) if i not in self.started]
+            try:
+                self._gone = frozenset(self._lane.ledger.find_gone(waiting)) if waiting else frozenset()
+                self._looked_at = now
+            except StorageError:
+                return frozenset(waiting)  # who cannot ask does not send
+            return self._gone
 
     def _record(self, delivery_ids: list[int], now: datetime) -> bool:
         """One voice: `sending` is committed in the database. Bulk: the send journal takes a line."""
@@ -218,9 +243,19 @@ class _Wire:
             return False
         return True
 
+    def _watch(self, index: int, outcome: Outcome) -> None:
+        """A batch may be a thousand mails: what would open the breaker stops it before its end."""
+        if not self._is_bulk:
+            return
+        ending = settle(outcome, 1, 1, self._messages[index].delivery_id).ending
+        if ending != ACCEPTED and find_trouble(self._recent, ending, is_list=True):
+            self._is_broken = True
+        self._recent = add_endings(self._recent, ending)
+
     def settle(self, index: int, outcome: Outcome) -> None:
         with self._lock:
             self.outcomes[index] = outcome
+            self._watch(index, outcome)
         if not self._is_bulk:
             return
         delivery_id = self._messages[index].delivery_id

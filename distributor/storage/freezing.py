@@ -9,16 +9,20 @@ from sqlalchemy import Connection, func, insert, literal, select, text, update
 
 from distributor.core.minting import MintedLink
 from distributor.storage.inserting import insert_new
+from distributor.storage.notices import add_notice
 from distributor.storage.tables import delivery, edition, link, list_member, subscriber, suppression
+
+#: Beginning of the reason of an edition whose deliveries are not as many as its audience.
+MISMATCH = "does not add up"
 
 
 def complete_editions(connection: Connection, now: datetime, edition_id: int | None = None) -> list[int]:
     """Close every frozen edition whose deliveries are all terminal, with its sums; returns their ids.
 
     The sums are counted from the rows and compared with the audience in the same statement: an edition whose
-    sums disagree is not closed and stays visible as an accounting mismatch.
+    sums disagree is not closed, says so, and raises one alarm. It is counted again only when it is meant itself.
     """
-    only = "AND e.id = :edition" if edition_id is not None else ""
+    only = "AND e.id = :edition" if edition_id is not None else f"AND e.reason NOT LIKE '{MISMATCH}%'"
     rows = connection.execute(
         text(
             f"""
@@ -40,13 +44,28 @@ def complete_editions(connection: Connection, now: datetime, edition_id: int | N
     for row in rows:
         sums = {name: int(getattr(row, name) or 0) for name in ("sent", "failed", "skipped", "presumed")}
         if sum(sums.values()) != (row.audience or 0):
+            _alarm_mismatch(connection, row.id, row.audience or 0, sum(sums.values()), now)
             continue
-        values = {"state": "complete", "completed_at": now, **sums}
+        values = {"state": "complete", "completed_at": now, "reason": "", **sums}
         connection.execute(
             update(edition).where(edition.c.id == row.id, edition.c.state == "frozen").values(values)
         )
         closed.append(int(row.id))
     return closed
+
+
+def _alarm_mismatch(connection: Connection, edition_id: int, planned: int, counted: int, now: datetime) -> None:
+    reason = f"{MISMATCH}: {planned} planned, {counted} counted"
+    told = connection.execute(
+        update(edition)
+        .where(edition.c.id == edition_id, edition.c.state == "frozen", edition.c.reason != reason)
+        .values(reason=reason)
+        .returning(edition.c.id)
+    ).scalar()
+    if told is not None:
+        add_notice(
+            connection, "alarm", "accounting", f"edition {edition_id} {reason}; see: distributor db check", now
+        )
 
 
 def add_deliveries(connection: Connection, edition_id: int, list_name: str, now: datetime) -> int:

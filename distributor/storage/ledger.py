@@ -12,21 +12,17 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, or_, select, update
 
 from distributor.core.message import Content, Edition, Pace
-from distributor.core.sending import Batch, Claimed, Settled, Wait
-from distributor.storage.among import is_among, prefer_indexes
+from distributor.core.sending import Batch, Settled, Wait
+from distributor.storage.among import prefer_indexes
+from distributor.storage.audience import find_gone, load_claimed, skip_gone
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
 from distributor.storage.lanes import Turn
 from distributor.storage.notices import BEGIN_ATTEMPT, is_paused
 from distributor.storage.paces import reserve, rest
+from distributor.storage.rechecks import hold_changed_bytes, hold_withdrawn
 from distributor.storage.settling import note_channel, settle_accepted, settle_one, write_attempts
-from distributor.storage.tables import (
-    delivery,
-    edition,
-    list_member,
-    subscriber,
-    suppression,
-)
+from distributor.storage.tables import delivery, edition
 
 
 class Ledger:
@@ -66,7 +62,7 @@ class Ledger:
                 return Wait(None)
             if self._turn is not None and not self._turn.take(connection, name, fence, now):
                 return Wait(None)
-            row = _next_edition(connection, name, now)
+            row = _next_fit(connection, name, now)
             if row is None:
                 return Wait(_seconds_to_next(connection, name, now))
             room = reserve(connection, f"channel:{name}", paces, limit, now)
@@ -77,21 +73,24 @@ class Ledger:
             after = reached if edition_id == row.id else 0
             ids = _mark_claimed(connection, row.id, room, after, fence, lease_until, now)
             self._reached[name] = (row.id, ids[-1] if ids else 0)
-            claimed = _load_claimed(connection, ids, row.list)
-            if _skip_suppressed(connection, ids, claimed, now):
+            claimed = load_claimed(connection, ids, row.list)
+            if skip_gone(connection, set(ids) - {item.delivery_id for item in claimed}, now):
                 complete_editions(connection, now, row.id)
             return Batch(_edition(row), tuple(claimed))
 
     def start(self, delivery_ids: Sequence[int], fence: str, now: datetime) -> list[int]:
         """claimed -> sending, committed before the first byte. Returns the ids that may go.
 
-        Pause, hold and suppression are checked once more in this commit.
+        Pause, hold, the stories and suppression are looked at once more in this commit; a pause that is being
+        written waits for it.
         """
         frozen = select(edition.c.id).where(edition.c.state == "frozen")
         with self._database.write("ledger.start") as connection:
-            name = connection.execute(_channel_of(delivery_ids)).scalar()
-            if name is None or is_paused(connection, name):
+            whole = connection.execute(_edition_of(delivery_ids)).one_or_none()
+            if whole is None or is_paused(connection, whole.channel, is_binding=True):
                 return []
+            hold_withdrawn(connection, whole, now, ids=delivery_ids)
+            skip_gone(connection, find_gone(connection, delivery_ids, whole.list), now)
             rows = connection.execute(
                 update(delivery)
                 .where(
@@ -107,6 +106,13 @@ class Ledger:
             if begun:
                 connection.execute(BEGIN_ATTEMPT, begun)
             return sorted(row.id for row in rows)
+
+    def find_gone(self, delivery_ids: Sequence[int]) -> set[int]:
+        """Of claimed deliveries of one edition: those whose reader may not be written to any more."""
+        with self._database.read() as connection:
+            prefer_indexes(connection)
+            whole = connection.execute(_edition_of(delivery_ids)).one_or_none()
+            return find_gone(connection, delivery_ids, whole.list) if whole is not None else set()
 
     # -- settling --------------------------------------------------------------------------------------------
 
@@ -131,13 +137,22 @@ class Ledger:
             rest(connection, f"channel:{name}", until)
 
 
-def _channel_of(delivery_ids: Sequence[int]) -> Select[Any]:
-    joined = select(edition.c.channel).join(delivery, delivery.c.edition_id == edition.c.id)
-    return joined.where(delivery.c.id.in_(delivery_ids)).limit(1)
+def _edition_of(delivery_ids: Sequence[int]) -> Select[Any]:
+    columns = (edition.c.id, edition.c.channel, edition.c.list)
+    joined = select(*columns).join(delivery, delivery.c.edition_id == edition.c.id)
+    return joined.where(delivery.c.id == min(delivery_ids)).limit(1)
 
 
 def _edition(row: Any) -> Edition:
     return Edition(row.id, row.channel, row.schedule, row.form, row.token, Content.from_json(row.content))
+
+
+def _next_fit(connection: Connection, name: str, now: datetime) -> Any:
+    """The next edition that may go out as it is; what may not is held on the way."""
+    while (row := _next_edition(connection, name, now)) is not None:
+        if not hold_changed_bytes(connection, row, now) and not hold_withdrawn(connection, row, now):
+            break
+    return row
 
 
 def _next_edition(connection: Connection, name: str, now: datetime) -> Any:
@@ -210,62 +225,3 @@ def _mark_claimed(
     if after and len(ids) < limit:
         ids += _mark_claimed(connection, edition_id, limit - len(ids), 0, fence, lease_until, now)
     return ids
-
-
-def _load_claimed(connection: Connection, ids: Sequence[int], list_name: str) -> list[Claimed]:
-    """The claimed who may be written to now.
-
-    Three look-ups by key, whatever the planner thinks: one join over all four tables was read in the wrong order
-    by SQLite and cost 1.6 s for each thousand of four thousand readers, growing with the list.
-    """
-    mine = select(delivery.c.id, delivery.c.recipient_id, delivery.c.attempts).order_by(delivery.c.id)
-    claimed = connection.execute(mine.where(is_among(connection, delivery.c.id, ids))).all()
-    if not list_name:
-        return [Claimed(row_id, recipient, "", "", attempts) for row_id, recipient, attempts in claimed]
-    recipients = [row[1] for row in claimed]
-    people = connection.execute(
-        select(subscriber.c.id, subscriber.c.address, subscriber.c.address_key, subscriber.c.name).where(
-            is_among(connection, subscriber.c.id, recipients), subscriber.c.status == "active"
-        )
-    ).all()
-    barred = _find_barred(connection, [row[2] for row in people], list_name)
-    members = _find_members(connection, recipients, list_name)
-    allowed = {row[0]: row for row in people if row[0] in members and row[2] not in barred}
-    return [
-        Claimed(row_id, recipient, allowed[recipient][1], allowed[recipient][3], attempts)
-        for row_id, recipient, attempts in claimed
-        if recipient in allowed
-    ]
-
-
-def _find_members(connection: Connection, ids: Sequence[int], list_name: str) -> set[int]:
-    rows = connection.execute(
-        select(list_member.c.subscriber_id).where(
-            list_member.c.list == list_name,
-            list_member.c.state == "member",
-            is_among(connection, list_member.c.subscriber_id, ids),
-        )
-    )
-    return set(rows.scalars().all())
-
-
-def _find_barred(connection: Connection, keys: Sequence[str], list_name: str) -> set[str]:
-    rows = connection.execute(
-        select(suppression.c.address_key).where(
-            is_among(connection, suppression.c.address_key, keys), suppression.c.list.in_(("", list_name))
-        )
-    )
-    return set(rows.scalars().all())
-
-
-def _skip_suppressed(connection: Connection, ids: Sequence[int], claimed: Sequence[Claimed], now: datetime) -> bool:
-    """Whether there was anybody to skip."""
-    gone = set(ids) - {item.delivery_id for item in claimed}
-    if gone:
-        reason = "left the list after the edition was planned"
-        connection.execute(
-            update(delivery)
-            .where(delivery.c.id.in_(gone))
-            .values(state="skipped", reason=reason, fence=None, lease_until=None, changed_at=now)
-        )
-    return bool(gone)

@@ -33,6 +33,7 @@ class InnerLedger(Protocol):
     ) -> Batch | Wait: ...
     def start(self, delivery_ids: Sequence[int], fence: str, now: datetime) -> list[int]: ...
     def settle(self, channel_name: str, fence: str, settled: Sequence[Settled], now: datetime) -> None: ...
+    def find_gone(self, delivery_ids: Sequence[int]) -> set[int]: ...
     def rest_channel(self, name: str, until: datetime) -> None: ...
 
 
@@ -82,6 +83,9 @@ class RecordedLedger:
             log.error("nothing is sent, %s cannot be written: %s", self._where, error)
             return []
         return begun
+
+    def find_gone(self, delivery_ids: Sequence[int]) -> set[int]:
+        return self._ledger.find_gone(delivery_ids)
 
     def settle(self, channel_name: str, fence: str, settled: Sequence[Settled], now: datetime) -> None:
         """As the ledger's. On the record first: the database may be away, and what is there may be restored."""
