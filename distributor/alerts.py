@@ -169,7 +169,7 @@ class Alerts:
         """Another process may watch at once."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join(15.0)
+            self._thread.join(5.0)
         try:
             self._app.storage.alerts.leave_watch(self._app.fence)
         except DistributorError as error:

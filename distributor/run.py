@@ -100,6 +100,7 @@ class Process:
         app = App(self._settings, join_stores(database))
         self._app = app
         self._later("app", app.close)
+        self._start_alerts(app)
         # The web first: readers' redirects need nothing of the rest, and they wait for it last when all is stopped.
         site = self._site = self._start_web(app) if "web" in self._roles else None
         upkeep = Upkeep(app, ",".join(sorted(self._roles)))
@@ -169,6 +170,13 @@ class Process:
         rounds = Rounds(chores, BEAT_SECONDS)
         self._later("rounds", rounds.stop)
         rounds.start()
+
+    def _start_alerts(self, app: App) -> None:
+        from distributor.alerts import Alerts
+
+        alerts = Alerts(app)
+        self._later("alerts", alerts.stop)
+        alerts.start()
 
     def _start_web(self, app: App) -> PublicSite:
         from distributor.web.public_site import PublicSite
