@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, func, select, update
 
 from distributor.core.identity import Known, SourceStats, Verdict
 from distributor.core.post import Post, post_from_json
@@ -24,9 +24,10 @@ from distributor.storage.arrivals import (
     tell_held,
     touch_source,
 )
+from distributor.storage.candidates import CANDIDATES
 from distributor.storage.database import Database
 from distributor.storage.notices import add_notice
-from distributor.storage.tables import edition_post, post, post_key, source
+from distributor.storage.tables import post, post_key, source
 
 
 @dataclass(frozen=True)
@@ -177,24 +178,16 @@ class Posts:
 
         A page of those that changed after `changed_since`, or at that moment with an id greater than `after_id`.
         """
-        told = select(edition_post.c.post_id).where(
-            edition_post.c.schedule == schedule, edition_post.c.post_id == post.c.id
-        )
+        values = {
+            "schedule": schedule,
+            "since": changed_since,
+            "after_id": after_id,
+            "started_at": started_at,
+            "now": now,
+            "most": limit,
+        }
         with self._database.read() as connection:
-            rows = connection.execute(
-                select(post)
-                .where(
-                    post.c.changed_at >= changed_since,
-                    or_(post.c.changed_at > changed_since, post.c.id > after_id),
-                    post.c.status == "live",
-                    post.c.first_seen_at >= started_at,
-                    or_(post.c.not_before.is_(None), post.c.not_before <= now),
-                    ~told.exists(),
-                )
-                .order_by(post.c.changed_at, post.c.id)
-                .limit(limit)
-            ).all()
-            return _with_sources(connection, rows)
+            return _with_sources(connection, connection.execute(CANDIDATES, values).all())
 
     def load_posts(self, ids: Sequence[int]) -> dict[int, PostRow]:
         """The posts of these ids as they are now."""
