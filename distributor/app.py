@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from distributor.pipeline.send import Lane
     from distributor.settings import Settings
     from distributor.sources.fetch import Fetcher
+    from distributor.storage.lanes import Turn
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class App:
     storage: Storage
     clock: Clock = read_clock
     fence: str = field(default_factory=lambda: secrets.token_hex(6))
+    #: How lanes of one voice are taken where many machines send.
+    turn: Turn | None = None
     _freeze_lock: threading.Lock = field(default_factory=threading.Lock)
     _channels: dict[str, Channel] = field(default_factory=dict)
 
@@ -218,10 +221,8 @@ class App:
         return {one.name: load_candidates(one, posts, known.get(one.name, (now, now)), now) for one in self.plans}
 
     def housekeep(self) -> None:
-        """Leases, lateness: small and safe to repeat."""
-        now = self.clock()
-        self.storage.recovery.expire_leases(now)
-        self.storage.recovery.hold_late(now)
+        """Leases, lateness, accounts: small and safe to repeat."""
+        self.storage.recovery.housekeep(self.clock())
 
     def recover(self) -> dict[str, int]:
         """Settle what a killed process left behind, with what its send journals prove."""
@@ -240,9 +241,11 @@ class App:
 
         channel = self.open_channel(name)
         watch = PauseWatch(self.storage.decisions, name, self.clock)
+        is_voice = channel.limits.batch == 1
+        storage = self.storage.taking_turns(self.turn) if self.turn and is_voice else self.storage
         return Lane(
             channel=channel,
-            ledger=RecordedLedger(self.storage, self.state_dir, self.fence),
+            ledger=RecordedLedger(storage, self.state_dir, self.fence),
             journal=SendJournal(self.state_dir, self.fence, name),
             fence=self.fence,
             clock=self.clock,

@@ -35,9 +35,13 @@ class Pollers:
     or before the next look at what is due.
     """
 
-    def __init__(self, app: App, on_news: Callable[[], None]) -> None:
+    def __init__(
+        self, app: App, on_news: Callable[[], None], claim: Callable[[str, SourceState], bool] | None = None
+    ) -> None:
+        """`claim`: whether this process may poll a source now, where there are others."""
         self._app = app
         self._on_news = on_news
+        self._claim = claim
         self._threads = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
         self._changed = threading.Condition()
         self._busy: set[str] = set()
@@ -71,7 +75,8 @@ class Pollers:
             self._waiting -= 1
         quiet: list[QuietPoll] = []
         try:
-            self._tell(self._app.poll(name, state, quiet.append))
+            if self._claim is None or self._claim(name, state):
+                self._tell(self._app.poll(name, state, quiet.append))
         except DistributorError as error:
             log.warning("source %s: %s", name, error)
         except Exception:  # one source's bug must not stop the others
@@ -114,13 +119,11 @@ class Pollers:
 
 
 class Clock:
-    """Polls what is due, plans what is due, words what is planned; wakes lanes through `wake`."""
+    """Polls what is due, plans what is due, words what is planned. On PostgreSQL any number may run."""
 
-    def __init__(self, app: App, wake: Callable[[str | None], None], chores: Callable[[], Any]) -> None:
+    def __init__(self, app: App, claim: Callable[[str, SourceState], bool] | None = None) -> None:
         self._app = app
-        self._wake = wake
-        self._chores = chores
-        self._pollers = Pollers(app, self._plan_and_word)
+        self._pollers = Pollers(app, self._plan_and_word, claim)
         self._scheduler: Any = None
         self._planning = threading.Lock()
         #: When the last tick ended well; readiness and metrics look at it.
@@ -157,13 +160,11 @@ class Clock:
     def _plan_and_word(self) -> None:
         with self._planning:
             self._app.plan()
-            for channel in self._app.freeze():
-                self._wake(channel)
+            self._app.freeze()
 
     def _housekeep(self) -> None:
         try:
             self._app.housekeep()
-            self._chores()
         except DistributorError as error:
             log.warning("housekeeping failed, the next round tries again: %s", error)
         except Exception:  # as above

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from distributor.core.errors import StorageError
+from distributor.core.waking import Wakeup
 from distributor.pipeline.reconcile import Reconciler
 from distributor.pipeline.send import Lane, send_next
 
@@ -20,17 +23,15 @@ LOOK_AGAIN = 1.0
 #: Seconds a lane waits after the database could not be used.
 AFTER_FAILURE = 2.0
 
+#: Called in the lane's own thread with (name, is_stopping, pause), so that a channel's connections and event loops
+#: belong to the thread that uses them.
+OpenLane = Callable[[str, Callable[[], bool], Callable[[float], None]], Lane]
+
 
 class LocalEngine:
-    """Runs lanes until it is stopped.
+    """Runs lanes until it is stopped."""
 
-    `open_lane` is called in the lane's own thread with (name, is_stopping, pause), so that a channel's
-    connections and event loops belong to the thread that uses them.
-    """
-
-    def __init__(
-        self, names: Iterable[str], open_lane: Callable[[str, Callable[[], bool], Callable[[float], None]], Lane]
-    ) -> None:
+    def __init__(self, names: Iterable[str], open_lane: OpenLane) -> None:
         self._open_lane = open_lane
         self._stop = threading.Event()
         self._bells = {name: threading.Event() for name in names}
@@ -43,22 +44,34 @@ class LocalEngine:
         for thread in self._threads:
             thread.start()
 
-    def wake(self, name: str | None = None) -> None:
-        """There may be work for this lane (None: for all)."""
-        for bell in self._bells.values() if name is None else [self._bells[name]]:
-            bell.set()
+    def enqueue(self, driver: Any, wakeup: Wakeup) -> None:
+        """Nothing is put down: `wake` follows the commit, and lanes look by themselves."""
+
+    def wake(self, channel: str | None = None) -> None:
+        """There may be work for this lane (None: for all). One that is not ours is another's."""
+        for name, bell in self._bells.items():
+            if channel in (None, name):
+                bell.set()
+
+    def is_live(self, channel: str) -> bool:
+        """A lane that runs looks at its channel each second."""
+        return any(thread.is_alive() for thread in self._threads if thread.name == f"lane-{channel}")
+
+    def cancel(self, channel: str) -> int:
+        return 0
+
+    def recover(self) -> int:
+        return 0
 
     def stop(self, timeout: float = 30.0) -> bool:
         """Start nothing new, let what is on the wire finish; True when every lane ended in time."""
         self._stop.set()
         self.wake()
+        deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.ident is not None:
-                thread.join(timeout)
+                thread.join(max(deadline - time.monotonic(), 0.0))
         return not any(thread.is_alive() for thread in self._threads)
-
-    def is_running(self, name: str) -> bool:
-        return any(thread.is_alive() for thread in self._threads if thread.name == f"lane-{name}")
 
     def _run(self, name: str) -> None:
         bell = self._bells[name]

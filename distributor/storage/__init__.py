@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from distributor.storage.alerts import Alerts
+    from distributor.storage.counters import Counters
     from distributor.storage.database import Database
     from distributor.storage.decisions import Decisions
     from distributor.storage.editions import Editions
     from distributor.storage.events import Events
     from distributor.storage.figures import Figures
     from distributor.storage.health import Health
+    from distributor.storage.lanes import Lanes, Turn
     from distributor.storage.ledger import Ledger
     from distributor.storage.links import Links
     from distributor.storage.posts import Posts
     from distributor.storage.recipients import Recipients
     from distributor.storage.recovery import Recovery
     from distributor.storage.reports import Reports
+    from distributor.storage.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,20 @@ class Storage:
     events: Events
     health: Health
     alerts: Alerts
+    counters: Counters
     figures: Figures
+    workers: Workers
+    lanes: Lanes
     #: Signs unsubscribe links.
     secret: bytes
     #: Names this installation.
     instance: str
+
+    def taking_turns(self, turn: Turn) -> Storage:
+        """The same stores with a ledger for a channel with one voice, on which many machines may want to speak."""
+        from distributor.storage.ledger import Ledger
+
+        return replace(self, ledger=Ledger(self.database, turn))
 
     def close(self) -> None:
         self.database.close()
@@ -64,18 +76,21 @@ def open_storage(url: str) -> Storage:
 def join_stores(database: Database) -> Storage:
     """All stores over an open database."""
     from distributor.storage.alerts import Alerts
+    from distributor.storage.counters import Counters
     from distributor.storage.decisions import Decisions
     from distributor.storage.editions import Editions
     from distributor.storage.events import Events
     from distributor.storage.figures import Figures
     from distributor.storage.health import Health
     from distributor.storage.identity import read_or_make
+    from distributor.storage.lanes import Lanes
     from distributor.storage.ledger import Ledger
     from distributor.storage.links import Links
     from distributor.storage.posts import Posts
     from distributor.storage.recipients import Recipients
     from distributor.storage.recovery import Recovery
     from distributor.storage.reports import Reports
+    from distributor.storage.workers import Workers
 
     return Storage(
         database,
@@ -90,7 +105,10 @@ def join_stores(database: Database) -> Storage:
         Events(database),
         Health(database),
         Alerts(database),
+        Counters(database),
         Figures(database),
+        Workers(database),
+        Lanes(database),
         bytes.fromhex(read_or_make(database, "secret")),
         read_or_make(database, "instance", 8),
     )

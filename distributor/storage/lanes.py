@@ -12,9 +12,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, func, or_, select, update
 
+from distributor.core.source_state import SourceState
 from distributor.core.waking import Wakeup
+from distributor.storage.arrivals import touch_source
 from distributor.storage.database import Database
-from distributor.storage.inserting import insert_new, say_insert
+from distributor.storage.inserting import say_insert
 from distributor.storage.tables import channel, delivery, edition, lane, source, worker
 from distributor.storage.workers import DEAD_AFTER, read_clock
 
@@ -87,16 +89,16 @@ class Lanes:
         with self._database.write("lanes.put_down") as connection:
             self._database.announce(connection, wakeup)
 
-    def claim_poll(self, name: str, seen: str, claimed: str, until: datetime) -> bool:
-        """Whether this process may ask the source now: its state is still the one that was `seen`.
+    def claim_poll(self, name: str, seen: SourceState, claimed: SourceState) -> bool:
+        """Whether this process may ask the source now: what it remembers is still what was `seen`.
 
-        `claimed` is that state as other clocks are to see it meanwhile, due again at `until`.
+        `claimed` is what other clocks are to see meanwhile; when nobody comes back with an answer it is due again.
         """
         with self._database.write("lanes.claim_poll") as connection:
-            if not seen:
-                row = {"name": name, "state": claimed, "failures": 0, "error": "", "arrivals": "[]"}
-                added = insert_new(connection, source).values(next_poll_at=until, **row)
-                return connection.execute(added.returning(source.c.name)).scalar() is not None
-            mine = update(source).where(source.c.name == name, source.c.state == seen)
-            values = {"state": claimed, "next_poll_at": until}
-            return connection.execute(mine.values(**values).returning(source.c.name)).scalar() is not None
+            touch_source(connection, name)
+            mine = select(source.c.state).where(source.c.name == name).with_for_update()
+            if SourceState.from_json(connection.execute(mine).scalar_one()) != seen:
+                return False
+            values = {"state": claimed.to_json(), "next_poll_at": claimed.next_poll_at}
+            connection.execute(update(source).where(source.c.name == name).values(values))
+            return True

@@ -14,6 +14,7 @@ from distributor.core.sending import Evidence, UnknownDelivery
 from distributor.core.waking import Wakeup
 from distributor.storage.among import prefer_indexes
 from distributor.storage.database import Database
+from distributor.storage.doubts import presume_overdue
 from distributor.storage.freezing import complete_editions
 from distributor.storage.notices import UPSERT_ATTEMPT, add_notice
 from distributor.storage.tables import delivery, edition, subscriber
@@ -37,6 +38,13 @@ class Recovery:
             rows = connection.execute(_held_by_others(dead)).all()
             return self._settle(connection, [(row, _judge(row, evidence)) for row in rows], _STOPPED, now)
 
+    def housekeep(self, now: datetime) -> None:
+        """What is due by itself: leases, lateness, accounts. Small, and safe to repeat on any machine."""
+        self.expire_leases(now)
+        self.hold_late(now)
+        self.complete_finished(now)
+        presume_overdue(self._database, now)
+
     def recover_dead(self, evidence: Evidence, dead: Sequence[str], now: datetime) -> dict[str, int]:
         """As `recover` where several machines share the database: only what these fences left behind is judged.
 
@@ -50,12 +58,11 @@ class Recovery:
             verdicts = []
             for row in connection.execute(_left_behind(dead, evidence)).all():
                 verdict = _judge_late(row, evidence) if row.state == "unknown" else _judge(row, evidence)
-                is_elsewhere = row.list and row.state == "claimed" and row.fence not in evidence.known
-                if verdict is not None and not is_elsewhere:
+                if verdict is not None:
                     verdicts.append((row, verdict))
             return self._settle(connection, verdicts, _STOPPED, now)
 
-    def list_holders(self, now: datetime) -> set[str]:
+    def list_holders(self) -> set[str]:
         """The fences that hold deliveries now."""
         with self._database.read() as connection:
             prefer_indexes(connection)
@@ -199,7 +206,8 @@ def _left_behind(dead: Sequence[str], evidence: Evidence) -> Select[Any]:
     """What these fences hold, and what is unknown of those whose journals are here and nobody has decided about."""
     frozen = select(edition.c.id).where(edition.c.state == "frozen")
     is_unknown = (delivery.c.state == "unknown") & delivery.c.decided_by.is_(None)
-    is_held = delivery.c.state.in_(("claimed", "sending")) & delivery.c.fence.in_(dead)
+    is_here = (edition.c.list == "") | (delivery.c.state == "sending") | delivery.c.fence.in_(evidence.known)
+    is_held = delivery.c.state.in_(("claimed", "sending")) & delivery.c.fence.in_(dead) & is_here
     is_late = is_unknown & delivery.c.fence.in_(evidence.known)
     return _held_by_others(delivery.c.edition_id.in_(frozen) & or_(is_held, is_late))
 
@@ -224,12 +232,10 @@ def _judge_expired(row: Any) -> _Verdict:
 
 def _judge_late(row: Any, evidence: Evidence) -> _Verdict | None:
     """What a journal proves about a delivery that was given up for unknown before the journal came."""
-    if not row.list:
-        return None
     proof = evidence.outcomes.get(row.id, "")
     if proof.startswith("sent"):
         return "sent", "", proof[5:]
-    is_proved = not proof and row.fence in evidence.complete
+    is_proved = row.list and not proof and row.fence in evidence.complete
     return ("queued", "never started, as the send journal proves", "") if is_proved else None
 
 

@@ -59,6 +59,8 @@ class Workers:
 
     def leave(self, fences: Sequence[str]) -> None:
         """These processes are gone and hold nothing any more."""
+        if not fences:
+            return
         with self._database.write("workers.leave") as connection:
             connection.execute(delete(worker).where(worker.c.fence.in_(fences)))
             connection.execute(delete(lane).where(lane.c.fence.in_(fences)))

@@ -28,6 +28,7 @@ OUTSIDE = {
     "procrastinate": ("engine/procrastinate*",),
     "prometheus_client": ("web/*", "app*"),
     "psycopg": ("storage/*",),
+    "psycopg_pool": ("engine/procrastinate*",),
     "pydantic": ("settings*", "channels/*/settings.py", "sources/*", "channels/fields.py"),
     "python_http_client": ("channels/email/*",),
     "regex": ("core/*", "channels/*", "pipeline/render*"),

@@ -1,0 +1,93 @@
+"""What a process does for the database it shares: says that it lives, waits its turn, looks after the dead."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from distributor import __version__
+from distributor.app import App
+from distributor.core.sending import Evidence
+from distributor.core.source_state import SourceState
+from distributor.storage.lanes import Turn
+from distributor.storage.lock import hold_presence
+from distributor.storage.workers import BEAT_SECONDS, DEAD_AFTER
+
+log = logging.getLogger(__name__)
+
+#: How long other clocks leave a source alone that one of them asks: a poll with many pages takes a while.
+POLL_CLAIM = timedelta(minutes=2)
+
+
+class Upkeep:
+    """Of one process. `monotonic` counts seconds that no clock change touches."""
+
+    def __init__(self, app: App, roles: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._app = app
+        self._roles = roles
+        self._monotonic = monotonic
+        self._last_beat = self._steady_since = -DEAD_AFTER
+        self._release: Callable[[], None] = lambda: None
+
+    def arrive(self) -> None:
+        """Before anything is claimed. Raises StorageError."""
+        self._release = hold_presence(self._app.state_dir, self._app.fence)
+        self.beat()
+        if not self._app.storage.database.is_sqlite:
+            self._app.turn = Turn(self.is_steady)
+
+    def leave(self) -> None:
+        """After everything else has ended: nothing is held any more, nobody need wait."""
+        try:
+            self._app.storage.workers.leave([self._app.fence])
+        finally:
+            self._release()
+
+    def beat(self) -> None:
+        app = self._app
+        app.storage.workers.beat(
+            app.fence, socket.gethostname(), os.getpid(), self._roles, __version__, app.clock()
+        )
+        now = self._monotonic()
+        if now - self._last_beat > BEAT_SECONDS * 2:
+            self._steady_since = now
+        self._last_beat = now
+
+    def is_steady(self) -> bool:
+        """Whether this process reached the database all the time that makes others dead. After a restart of the
+        database all of them have been silent, and all may live."""
+        now = self._monotonic()
+        return now - self._steady_since > DEAD_AFTER + BEAT_SECONDS and now - self._last_beat < BEAT_SECONDS * 2
+
+    def recover(self) -> dict[str, int]:
+        """At the start: what this machine's own dead processes left behind, with what their journals prove."""
+        counts = self._app.recover()
+        _tell("after the last stop", counts)
+        return counts
+
+    def look_after_dead(self) -> None:
+        """Settle what processes hold that give no sign of life, on whatever machine they were."""
+        app, now = self._app, self._app.clock()
+        if app.storage.database.is_sqlite or not self.is_steady():
+            return
+        dead = app.storage.recovery.list_holders() - {*app.storage.workers.list_live(now), app.fence}
+        if dead:
+            _tell("a process is gone", app.storage.recovery.recover_dead(Evidence(), sorted(dead), now))
+
+    def claim_poll(self, name: str, state: SourceState) -> bool:
+        """Whether this clock asks the source now, and not another one's."""
+        url = next((one.url for one in self._app.settings.sources if one.name == name), "")
+        now = self._app.clock()
+        claimed = replace(state.for_address(url), next_poll_at=now + POLL_CLAIM, asked_at=now)
+        return self._app.storage.lanes.claim_poll(name, state, claimed)
+
+
+def _tell(when: str, counts: dict[str, int]) -> None:
+    if any(counts.values()):
+        queued, sent, unknown = counts["queued"], counts["sent"], counts["unknown"]
+        log.warning("%s: %d queued again, %d proved sent, %d unknown", when, queued, sent, unknown)
