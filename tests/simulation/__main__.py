@@ -1,4 +1,4 @@
-"""python -m tests.simulation --seeds 0..999: run seeds, print the figures, or the first failing seed with its trace."""
+"""python -m tests.simulation --seeds 0..999: print the figures, or the first failing seed with its trace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", default="0..99", help="one seed, or a range such as 0..999")
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of the storm of each seed")
-    parser.add_argument("--go-on", action="store_true", help="name every failing seed instead of ending at the first")
+    parser.add_argument("--go-on", action="store_true", help="do not end at the first failing seed")
     parser.add_argument("--trace", action="store_true", help="print the whole trace, also of what went well")
     given = parser.parse_args()
     first, _, last = given.seeds.partition("..")

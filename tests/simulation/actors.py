@@ -1,4 +1,4 @@
-"""Who does something in a step: the site, the clock's ticks, lanes, services, editors, readers, time and bad luck."""
+"""Who does something in a step: the site, the program's threads, services, editors, readers, time and bad luck."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from distributor.core.deciding import ResumeMode
 from distributor.core.errors import StorageError
 from distributor.core.message import Message, ServiceEvent
 from distributor.core.subscriber import NewSubscriber
@@ -56,6 +57,8 @@ ALONGSIDE = {
 JUMPS = tuple(
     timedelta(seconds=seconds) for seconds in (1, -1, 1, -1, 3600, -3600, 60, 900, 1200, 4000, 30 * 86400)
 )
+
+RESUME_MODES: tuple[ResumeMode, ...] = ("all", "all", "drop", "newest", "spread", "review")
 
 
 @dataclass
@@ -155,7 +158,9 @@ class Actors:
             before = self._read_at()
             try:
                 polled = self.process.app.poll(name, state)
-                self.world.say(f"poll: {polled.new} new, {polled.changed} changed, {polled.held} held {polled.error}")
+                self.world.say(
+                    f"poll: {polled.new} new, {polled.changed} changed, {polled.held} held {polled.error}"
+                )
             finally:
                 if self._read_at() != before:
                     self.newsroom.note_read()
@@ -181,7 +186,8 @@ class Actors:
         """Mostly a lane that has something to do."""
         names = [name for name in list_names(self.house.plot) if name != busy_lane]
         rows = self.house.database.look(
-            "SELECT DISTINCT e.channel FROM edition e JOIN delivery d ON d.edition_id = e.id WHERE d.state = 'queued'"
+            "SELECT DISTINCT e.channel FROM edition e JOIN delivery d ON d.edition_id = e.id "
+            "WHERE d.state = 'queued'"
         )
         ready = sorted({row[0] for row in rows} & set(names))
         if ready or names:
@@ -226,7 +232,7 @@ class Actors:
             kind, f"{kind}-{one.receipt}", self.world.now.timestamp(), one.receipt, one.address, one.delivery_id
         )
         self.events.append(event)
-        batch = random.choices(self.events, k=min(len(self.events), 2)) + [event]
+        batch = [*random.choices(self.events, k=min(len(self.events), 2)), event]
         self.storage.events.add(one.channel, batch, self.world.read_clock())
         self.world.say(f"event: {kind} for delivery {one.delivery_id}")
 
@@ -262,14 +268,18 @@ class Actors:
     def pause_or_resume(self) -> None:
         name = self.world.random.choice(list_names(self.house.plot))
         if name in self.storage.decisions.list_paused():
-            self.world.say(f"editor: resumes {name}")
-            self.storage.decisions.resume(name, "anna", self.world.read_clock())
+            mode = self.world.random.choice(RESUME_MODES)
+            minutes = 20 if mode == "spread" else 0
+            self.world.say(f"editor: resumes {name} ({mode})")
+            self.storage.decisions.resume(name, "anna", self.world.read_clock(), mode, minutes)
         elif self.world.random.random() < 0.5:
             self.world.say(f"editor: pauses {name}")
             self.storage.decisions.pause(name, "wrong headline", "anna", self.world.read_clock())
 
     def decide(self) -> None:
-        choice = self.world.random.choice((self.decide_unknown, self.decide_unknown, self.decide_held, self.decide_post))
+        choice = self.world.random.choice(
+            (self.decide_unknown, self.decide_unknown, self.decide_held, self.decide_post)
+        )
         choice()
 
     def decide_unknown(self, wish: str = "") -> None:

@@ -74,7 +74,9 @@ def _check_told(actors: Actors) -> None:
         found = posts.get(number, [])
         world.require(len(found) <= 1, f"story {number} became {len(found)} posts")
         if story.was_read and story.is_history:
-            world.require(all(status == "baseline" for _, status in found), f"story {number} is history and {found}")
+            world.require(
+                all(status == "baseline" for _, status in found), f"story {number} is history and {found}"
+            )
     told = {(row[0], row[1]) for row in look("SELECT schedule, post_id FROM edition_post")}
     for schedule in actors.house.plot.schedules:
         for found in posts.values() if schedule.rule.is_immediate else ():

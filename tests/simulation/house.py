@@ -1,4 +1,4 @@
-"""The product's own desk over a real database, with a simulated world where services, sites and the clock would be."""
+"""The product's own desk over a real database, in a simulated world of services, sites and a turned clock."""
 
 from __future__ import annotations
 
@@ -52,9 +52,10 @@ class PlainRenderer:
 class SimulatedApp(App):
     """The app with channels that somebody else opens."""
 
-    opener: Callable[[str], Channel] = field(default=lambda name: Channel())
+    opener: Callable[[str], Channel] | None = None
 
     def open_channel(self, name: str) -> Channel:
+        assert self.opener is not None
         return self.opener(name)
 
 

@@ -18,7 +18,7 @@ DRAFT = "Draft: "
 
 @dataclass
 class Story:
-    """One story as the newsroom has it. `renamed`: which of its names changed since it was last read for certain."""
+    """One story as the newsroom has it. `renamed`: which of its names changed since it was last read."""
 
     number: int
     guid: str
@@ -36,7 +36,13 @@ class Story:
     def as_post(self) -> Post:
         headline = f"{DRAFT}{self.headline}" if self.is_draft else self.headline
         return Post(
-            NAME, self.guid, self.url, headline, summary=self.summary, section="World", published_at=self.published_at
+            NAME,
+            self.guid,
+            self.url,
+            headline,
+            summary=self.summary,
+            section="World",
+            published_at=self.published_at,
         )
 
 

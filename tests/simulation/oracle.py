@@ -104,7 +104,9 @@ class Oracle:
             if list_name:
                 barred = self.public.find_barred(number)
                 everyone = {row[0] for row in self.public.database.look("SELECT id FROM subscriber")}
-                self.world.require(readers == everyone - barred, f"edition {number} is frozen for the wrong readers")
+                self.world.require(
+                    readers == everyone - barred, f"edition {number} is frozen for the wrong readers"
+                )
 
     def check_shown(self, storage: Storage) -> None:
         """Every unknown is on the operator's list (I7)."""

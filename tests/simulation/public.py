@@ -132,7 +132,9 @@ class Public:
         key = (message.edition.schedule, message.recipient.address, number)
         first = self._told.setdefault(key, message.edition.id)
         say = f"story {number} on {message.edition.schedule}"
-        self.world.require(first == message.edition.id, f"{say} is told by editions {first} and {message.edition.id}")
+        self.world.require(
+            first == message.edition.id, f"{say} is told by editions {first} and {message.edition.id}"
+        )
         story = self.newsroom.stories[number]
         self.world.require(not story.is_history, f"{say} is history and is told")
         early = story.published_at is not None and story.published_at > self.world.latest
@@ -144,13 +146,17 @@ class Public:
 
     def _edition(self, edition_id: int) -> dict[str, Any]:
         if edition_id not in self._editions:
-            row = self.database.look(f"SELECT due_at, content_hash, channel FROM edition WHERE id = {int(edition_id)}")[0]
+            row = self.database.look(
+                f"SELECT due_at, content_hash, channel FROM edition WHERE id = {int(edition_id)}"
+            )[0]
             self._editions[edition_id] = dict(zip(("due_at", "content_hash", "channel"), row, strict=True))
         found: dict[str, Any] = self._editions[edition_id]
         return found
 
     def _late_after(self, edition_id: int) -> float | None:
-        found: float | None = self.database.look(f"SELECT late_after FROM edition WHERE id = {int(edition_id)}")[0][0]
+        found: float | None = self.database.look(f"SELECT late_after FROM edition WHERE id = {int(edition_id)}")[0][
+            0
+        ]
         return found
 
 

@@ -21,7 +21,7 @@ from distributor.storage.database import Database
 from tests.simulation.actors import READERS, Actors
 from tests.simulation.clicks import Clicks
 from tests.simulation.finish import finish
-from tests.simulation.house import LIST, House, draw_plot
+from tests.simulation.house import LIST, House, Process, draw_plot
 from tests.simulation.newsroom import Newsroom
 from tests.simulation.oracle import Oracle
 from tests.simulation.public import Public
@@ -183,7 +183,9 @@ class Run:
         self.actors.process = process
         self.public.in_flight.clear()
         fresh = {one for one, state in self._rows() if state == "unknown" and before.get(one) != "unknown"}
-        self.world.require(fresh <= in_flight, f"{sorted(fresh - in_flight)} were not in flight and are unknown now")
+        self.world.require(
+            fresh <= in_flight, f"{sorted(fresh - in_flight)} were not in flight and are unknown now"
+        )
 
     def _check_twice(self, process: Process) -> None:
         """Recovering again changes nothing (I10)."""

@@ -1,4 +1,4 @@
-"""What a simulated run stands on: one seed that decides everything, a clock that is turned, faults that are armed."""
+"""What a simulated run stands on: a seed that decides everything, a clock that is turned, faults that are armed."""
 
 from __future__ import annotations
 
