@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from distributor.core.deciding import Resumed, ResumeMode
+from distributor.core.waking import Wakeup
 from distributor.storage.among import is_among
 from distributor.storage.database import Database
 from distributor.storage.doubts import count_as_sent, find_presumed
@@ -37,6 +38,7 @@ class Decisions:
                 return 0
             connection.execute(update(edition).where(edition.c.id == edition_id).values(late_after=late_after))
             add_notice(connection, "audit", "release", f"{by} released {len(rows)} of edition {edition_id}", now)
+            self._wake(connection, [row.id for row in rows])
             return len(rows)
 
     def give_up(self, edition_id: int, reason: str, by: str, now: datetime) -> int:
@@ -80,6 +82,8 @@ class Decisions:
             if ids:
                 count_as_sent(connection, counted)
                 add_notice(connection, "audit", "resolve", _say_resolved(ids, decision, by), now)
+                if decision == "resend":
+                    self._wake(connection, ids)
                 complete_editions(connection, now)
             return ids
 
@@ -106,7 +110,17 @@ class Decisions:
         except with drop, and with newest where a newer edition is there.
         """
         with self._database.write("decisions.resume") as connection:
-            return resume_channel(connection, name, mode, minutes, by, now)
+            done = resume_channel(connection, name, mode, minutes, by, now)
+            if done is not None:
+                self._database.announce(connection, Wakeup(name, audience=done.going))
+            return done
+
+    def _wake(self, connection: Connection, ids: Sequence[int]) -> None:
+        """These deliveries are ready again."""
+        joined = select(edition.c.channel).join(delivery, delivery.c.edition_id == edition.c.id).distinct()
+        names = connection.execute(joined.where(is_among(connection, delivery.c.id, ids))).scalars()
+        for name in sorted(names):
+            self._database.announce(connection, Wakeup(name, audience=len(ids)))
 
     def list_paused(self) -> dict[str, str]:
         """Channel -> why it is paused."""
