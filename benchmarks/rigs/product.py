@@ -26,13 +26,14 @@ class Product:
 
     process: subprocess.Popen[bytes]
     port: int
+    log: Path
 
     def wait_for(self, path: str) -> None:
         """Until the page answers 200."""
         deadline = time.monotonic() + PATIENCE
         while ask(self.port, path) != 200:
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the product did not answer {path}; run it by hand to see why")
+                raise SystemExit(f"the product did not answer {path}:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.005)
 
     def read_cpu(self) -> float:
@@ -77,10 +78,11 @@ def run_product(config: Path, *options: str) -> Iterator[Product]:
     """`distributor run` until the block ends. Its log goes to run.log beside the configuration's folder."""
     port = int(str(YAML(typ="safe").load(config)["web"]["listen"]).rpartition(":")[2])
     command = [sys.executable, "-m", "distributor", "run", "--config", str(config), *options]
-    with (config.parents[1] / "run.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log)
+    log = config.parents[1] / "run.log"
+    with log.open("ab") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stderr=file, stdout=file)
     try:
-        yield Product(process, port)
+        yield Product(process, port, log)
     finally:
         process.terminate()
         process.wait()
