@@ -37,7 +37,10 @@ BYTES = "bytes: "
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an outcome does to a delivery. `wait` is seconds from now for `queued`."""
+    """What an outcome does to a delivery.
+
+    `wait`: seconds from now; for `queued` until the next try, for `unknown` until nobody can decide any more.
+    """
 
     state: State
     reason: str = ""

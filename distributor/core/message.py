@@ -116,17 +116,28 @@ class Pace:
     seconds: float
 
 
+def cap_key(channel_name: str) -> str:
+    """The pace that keeps bursts from a channel, as opposed to those that its service asks for."""
+    return f"cap:{channel_name}"
+
+
+#: Seconds in which a person may decide about a message that perhaps went out, where a channel says nothing else.
+DECIDE_WITHIN = 3600.0
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a channel can carry.
 
     batch: messages per `send` call (1 for a single voice). attempts: outages after which one delivery is given up.
-    paces: rate limits, shared across processes through the database.
+    paces: rate limits, shared across processes through the database. decide_within: seconds in which a person may
+    decide about a message that perhaps went out; then it counts as `presumed` and is not sent again.
     """
 
     batch: int = 1
     attempts: int = 20
     paces: tuple[Pace, ...] = ()
+    decide_within: float = DECIDE_WITHIN
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from distributor.core.errors import Busy, Outage, StorageError, Unknown
 from distributor.core.message import Accepted, Edition, Message, NotStarted, Outcome, Pace, Recipient
 from distributor.core.sending import Batch, Settled, Wait
 from distributor.pipeline.reconcile import Ledger as UnknownLedger
+from distributor.pipeline.send_counts import count_outcomes
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +110,9 @@ def _send_batch(lane: Lane, batch: Batch) -> None:
     messages = [_message(lane, batch.edition, item) for item in batch.claimed]
     is_bulk = lane.channel.limits.batch > 1
     wire = _Wire(lane, messages, is_bulk)
+    begun = time.monotonic()
     outcomes = _call(lane, messages, wire)
+    count_outcomes(lane.channel.name, outcomes, time.monotonic() - begun)
     now = lane.clock()
     settled = [wire.judge(index, outcome, now) for index, outcome in enumerate(outcomes)]
     _settle(lane, settled)
@@ -202,6 +206,8 @@ class _Wire:
         what = settle(outcome, message.attempt, self._lane.channel.limits.attempts, message.delivery_id)
         if isinstance(outcome, NotStarted) and index in self.started:
             what = replace(what, detail="stopped after an explicit no to its first form")
+        if what.state == "unknown":
+            what = replace(what, wait=self._lane.channel.limits.decide_within)
         return Settled(message.delivery_id, message.attempt, self.started.get(index, now), now, what)
 
     def start(self, indexes: Sequence[int]) -> bool:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Double, and_, case, cast, select, update
 
-from distributor.storage.among import is_among
+from distributor.core.message import DECIDE_WITHIN
+from distributor.storage.among import is_among, prefer_indexes
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
 from distributor.storage.notices import add_notice
@@ -18,36 +19,41 @@ from distributor.storage.tables import delivery, edition
 NOBODY = "nobody decided in time"
 
 
-class Doubts:
-    """What becomes of doubts when their time is over."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def presume(self, channel_name: str, before: datetime, now: datetime) -> int:
-        """unknown -> presumed (not sent again) for what is unknown on this channel since `before`; how many."""
-        overdue = _is_overdue(channel_name, before)
-        with self._database.read() as connection:
-            if connection.execute(select(delivery.c.id).where(overdue).limit(1)).scalar() is None:
-                return 0
-        with self._database.write("doubts.presume") as connection:
-            ids = connection.execute(
-                update(delivery)
-                .where(overdue)
-                .values(state="presumed", changed_at=now, decided_by=NOBODY)
-                .returning(delivery.c.id)
-            ).all()
-            if ids:
-                messages = "1 message" if len(ids) == 1 else f"{len(ids)} messages"
-                text = f"{messages} on {channel_name} may or may not have gone out; {NOBODY}: not sent again"
-                add_notice(connection, "warning", "presumed", text, now)
-                complete_editions(connection, now)
-            return len(ids)
+def presume_overdue(database: Database, now: datetime) -> int:
+    """unknown -> presumed (not sent again) where the time to decide is over; returns how many."""
+    with database.read() as connection:
+        prefer_indexes(connection)
+        if connection.execute(select(delivery.c.id).where(_is_overdue(now)).limit(1)).scalar() is None:
+            return 0
+    with database.write("doubts.presume") as connection:
+        rows = connection.execute(
+            update(delivery)
+            .where(_is_overdue(now))
+            .values(state="presumed", not_before=None, changed_at=now, decided_by=NOBODY)
+            .returning(delivery.c.edition_id)
+        ).scalars()
+        counts = Counter(rows)
+        for edition_id, number in sorted(counts.items()):
+            name = connection.execute(select(edition.c.channel).where(edition.c.id == edition_id)).scalar_one()
+            messages = "1 message" if number == 1 else f"{number} messages"
+            text = f"{messages} of edition {edition_id} for {name} may or may not have gone out; {NOBODY}"
+            add_notice(connection, "warning", "presumed", f"{text}: not sent again", now)
+            complete_editions(connection, now, edition_id)
+    return counts.total()
 
 
-def _is_overdue(channel_name: str, before: datetime) -> ColumnElement[bool]:
-    ids = select(edition.c.id).where(edition.c.channel == channel_name, edition.c.state == "frozen")
-    return and_(delivery.c.edition_id.in_(ids), delivery.c.state == "unknown", delivery.c.changed_at <= before)
+def decide_by() -> ColumnElement[float]:
+    """Until when a person may decide about an unknown delivery. `not_before` says it where the answer was lost; it
+    is older than `changed_at` where a process died."""
+    is_told = delivery.c.not_before > delivery.c.changed_at
+    later = cast(delivery.c.changed_at, Double) + DECIDE_WITHIN
+    return case((is_told, cast(delivery.c.not_before, Double)), else_=later)
+
+
+def _is_overdue(now: datetime) -> ColumnElement[bool]:
+    frozen = select(edition.c.id).where(edition.c.state == "frozen")
+    is_over = decide_by() <= now.timestamp()
+    return and_(delivery.c.edition_id.in_(frozen), delivery.c.state == "unknown", is_over)
 
 
 def find_presumed(connection: Connection, delivery_ids: Sequence[int]) -> list[int]:

@@ -13,7 +13,7 @@ import pytest
 from distributor.core.contracts import Wire
 from distributor.core.errors import MessageRefused, RecipientGone, StorageError
 from distributor.core.identity import identity_keys, judge
-from distributor.core.message import Accepted, Message, NotStarted, Outcome
+from distributor.core.message import Accepted, Message, NotStarted, Outcome, Pace
 from distributor.storage import Storage
 from distributor.storage.tables import delivery, edition, post
 from tests.pipeline.sending_scene import Rig, accept, make_tiny
@@ -273,3 +273,19 @@ def test_a_voice_stops_after_five_refusals_in_a_row(storage: Storage, now: datet
         rig.add(number)
     rig.send_all()
     assert rig.states == {"failed": 5, "queued": 3}
+
+
+def test_a_burst_of_stories_waits_for_its_turn_behind_the_cap(
+    storage: Storage, now: datetime, tmp_path: Path
+) -> None:
+    rig = make_tiny(storage, now, tmp_path, paces=(Pace("cap:main", 5, 600.0),))
+    for number in range(12):
+        rig.add(number)
+    rig.send_all()
+    assert rig.states == {"sent": 5, "queued": 7}
+    rig.send_all(timedelta(minutes=5))
+    assert rig.states == {"sent": 5, "queued": 7}
+    rig.send_all(timedelta(minutes=5))
+    assert rig.states == {"sent": 10, "queued": 2}
+    rig.send_all(timedelta(minutes=10))
+    assert rig.states == {"sent": 12}

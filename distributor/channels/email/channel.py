@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from html import escape
 from typing import Any
 
@@ -38,6 +39,8 @@ from distributor.core.message import (
 #: Tries for life. Waits grow to an hour, so a relay may be away for some three hours.
 ATTEMPTS = 8
 _SMTP_BATCH = 1000
+#: A relay's bounce comes within the hour; SendGrid's reports may lag (facts/reliability.md 3.3).
+DECIDE_WITHIN = {"smtp": timedelta(hours=1), "sendgrid": timedelta(hours=2)}
 
 
 class EmailChannel(Channel):
@@ -67,7 +70,8 @@ class EmailChannel(Channel):
         else:
             self._transport = SendgridTransport(settings, around.agent)
         batch = _SMTP_BATCH if settings.transport == "smtp" else settings.per_call
-        self.limits = Limits(batch=batch, attempts=ATTEMPTS)
+        within = settings.decide_within or DECIDE_WITHIN[settings.transport]
+        self.limits = Limits(batch=batch, attempts=ATTEMPTS, decide_within=within.total_seconds())
 
     def compile_template(self, name: str, source: str) -> str:
         return compile_template(name, source)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from distributor.channels.email.headers import AddressError, split_mailbox
+from distributor.channels.pacing import DECIDE_WITHIN_TEXT, Deciding
 
 #: Which fields mean something for one transport only.
 _FIELDS = {
@@ -111,6 +112,9 @@ class Settings(BaseModel):
 
     timeout: float = Field(
         default=30.0, gt=0, le=60, description="Seconds to wait for a connection and for each answer, at most 60."
+    )
+    decide_within: Deciding | None = Field(
+        default=None, description=f"{DECIDE_WITHIN_TEXT} Default: 1h for smtp, 2h for sendgrid."
     )
     template: str | None = Field(default=None, description="Folder of templates to use instead of email.")
     utm: dict[str, str] | None = Field(

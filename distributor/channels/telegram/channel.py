@@ -61,7 +61,8 @@ class TelegramChannel(Channel):
         self._token = settings.token.get_secret_value()
         self._proxy = settings.proxy.get_secret_value() if settings.proxy else None
         self._client: Client | None = None
-        self.limits = Limits(paces=_list_paces(self._token, settings.chat))
+        paces = (*_list_paces(self._token, settings.chat), settings.cap.pace(settings.name))
+        self.limits = Limits(paces=paces, decide_within=settings.decide_within.total_seconds())
 
     def compose(self, texts: Mapping[str, str], form: str) -> Content:
         (name,) = self.parts[form]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from distributor.channels.pacing import CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, Deciding
 
 _TOKEN = re.compile(r"[A-Za-z0-9:_-]+")
 _CHAT = re.compile(r"@\w{1,64}|-?\d{1,20}")
@@ -40,6 +43,8 @@ class Settings(BaseModel):
     proxy: SecretStr | None = Field(
         default=None, description="An HTTP proxy to reach Telegram through: http://user:password@host:port."
     )
+    cap: Cap = Field(default_factory=Cap, description=CAP_TEXT)
+    decide_within: Deciding = Field(default=timedelta(minutes=30), description=DECIDE_WITHIN_TEXT)
     template: str | None = Field(default=None, description="The folder of templates to use instead of telegram.")
     utm: dict[str, str] | None = Field(
         default=None, description="UTM parameters for this channel's links, instead of the usual ones."

@@ -57,7 +57,8 @@ class XChannel(Channel):
         self.address = settings.name
         self.settings = settings
         self.around = around
-        self.limits = Limits(batch=1, paces=_paces(settings.access_token.get_secret_value()))
+        paces = (*_paces(settings.access_token.get_secret_value()), settings.cap.pace(settings.name))
+        self.limits = Limits(batch=1, paces=paces, decide_within=settings.decide_within.total_seconds())
         self._opened: tuple[Any, OneTrySession] | None = None
 
     def compose(self, texts: Mapping[str, str], form: str) -> Content:

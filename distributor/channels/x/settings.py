@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from distributor.channels.pacing import CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, Deciding
 
 
 class Settings(BaseModel):
@@ -35,6 +38,8 @@ class Settings(BaseModel):
     proxy: SecretStr | None = Field(
         default=None, description="An HTTP proxy to reach X through: http://user:password@host:port."
     )
+    cap: Cap = Field(default_factory=Cap, description=CAP_TEXT)
+    decide_within: Deciding = Field(default=timedelta(minutes=30), description=DECIDE_WITHIN_TEXT)
     template: str | None = Field(default=None, description="Folder of templates to use instead of x.")
     utm: dict[str, str] | None = Field(default=None, description="UTM parameters for links on this channel.")
     allow: list[str] = Field(
