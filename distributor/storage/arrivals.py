@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from distributor.core.identity import Verdict
 from distributor.core.post import Post, post_to_json
@@ -18,6 +18,8 @@ from distributor.storage.notices import add_notice
 from distributor.storage.tables import post, post_key, revision, schedule, source
 
 _ARRIVALS_KEPT = 30
+#: "arriving" as a number.
+_ARRIVING = 0x61727276
 
 
 def store_verdicts(
@@ -53,6 +55,9 @@ def _store_fresh(
     now: datetime,
 ) -> Iterator[str]:
     """The kind of each. A few statements for all of them: a burst of thousands must not keep the sends waiting."""
+    if fresh and connection.dialect.name == "postgresql":
+        # One at a time, as on SQLite: two sources, or two machines, may bring the same story in one moment.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ARRIVING})")
     twins = _find_elsewhere(connection, name, [key for verdict, _ in fresh for key in verdict.keys])
     keys, own = [], []
     for verdict, filled in fresh:
@@ -154,13 +159,17 @@ def _revision_row(post_id: int, number: int, content: str, content_hash: str, no
 
 
 def _find_elsewhere(connection: Connection, name: str, keys: Sequence[str]) -> dict[str, int]:
-    """Link key -> the oldest post of another source that has it."""
-    links = sorted({key for key in keys if key.startswith("link:")})
+    """Key -> the oldest post that has it: of another source, by link, or of this one, where somebody else stored the
+    same story since we looked."""
+    wanted = sorted(set(keys))
     found: dict[str, int] = {}
-    for start in range(0, len(links), 500):
+    for start in range(0, len(wanted), 500):
         rows = connection.execute(
             select(post_key.c.key, func.min(post_key.c.post_id))
-            .where(post_key.c.key.in_(links[start : start + 500]), post_key.c.source != name)
+            .where(
+                post_key.c.key.in_(wanted[start : start + 500]),
+                or_(post_key.c.source == name, post_key.c.key.startswith("link:")),
+            )
             .group_by(post_key.c.key)
         )
         found.update({row[0]: int(row[1]) for row in rows})
