@@ -159,8 +159,8 @@ def _revision_row(post_id: int, number: int, content: str, content_hash: str, no
 
 
 def _find_elsewhere(connection: Connection, name: str, keys: Sequence[str]) -> dict[str, int]:
-    """Key -> the oldest post that has it: of another source, by link, or of this one, where somebody else stored the
-    same story since we looked."""
+    """Key -> the oldest post that has it: of another source, by link, or of this one, where somebody else stored
+    the same story since we looked."""
     wanted = sorted(set(keys))
     found: dict[str, int] = {}
     for start in range(0, len(wanted), 500):
