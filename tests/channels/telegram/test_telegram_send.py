@@ -166,13 +166,13 @@ def test_equal_content_is_equal_bytes(make_channel: Make, sandbox: Sandbox) -> N
 
 
 def test_the_paces_follow_the_services_and_name_no_token(make_channel: Make, sandbox: Sandbox) -> None:
-    bot, chat, minute = make_channel().limits.paces
+    bot, chat, minute, _cap = make_channel().limits.paces
     assert (bot.count, bot.seconds) == (25, 1.0)
     assert (chat.count, chat.seconds) == (1, 1.2)
     assert (minute.count, minute.seconds) == (18, 60.0)
     assert all(sandbox.token.split(":")[1] not in pace.key for pace in (bot, chat, minute))
     assert len({bot.key, chat.key, minute.key}) == 3
-    assert len(make_channel(chat=4711).limits.paces) == 2
+    assert len(make_channel(chat=4711).limits.paces) == 3
     assert make_channel(chat="@DAILY").limits == make_channel().limits
 
 
