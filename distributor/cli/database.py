@@ -1,14 +1,15 @@
-"""db upgrade, db backup, db check."""
+"""db upgrade, db backup, db check, db move."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from distributor.cli import restoring
-from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, fail, load, show_json, tell
+from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, fail, load, refuse_usage, show_json, tell
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +17,7 @@ def register(app: typer.Typer) -> None:
     group.command("upgrade")(upgrade)
     group.command("backup")(backup)
     group.command("check")(check)
+    group.command("move")(move)
     restoring.register(group)
     app.add_typer(group, name="db")
 
@@ -82,3 +84,29 @@ def check(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     if result.problems:
         raise fail("\n".join(result.problems))
     tell("the database is sound")
+
+
+@command
+def move(
+    target: Annotated[str, typer.Argument(help="postgresql://user:password@host/database, empty.")],
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Move from the SQLite file to PostgreSQL: everything is copied and compared, then the file sends no more. Stop
+    the program first. When it fails the file is in charge, and the same command tries again.
+
+    Example: distributor db move postgresql://desk:secret@db.internal/distributor
+    """
+    from distributor.storage.database import Database
+    from distributor.storage.move import move as move_database
+
+    settings = load(config)
+    if not target.startswith(("postgresql://", "postgresql+psycopg://")):
+        raise refuse_usage("name a PostgreSQL database: postgresql://user:password@host/database")
+    with restoring.database_of(settings) as old, contextlib.closing(Database(target)) as new:
+        moved = move_database(old, new, settings.state_dir, _tell_progress)
+    tell(f"moved: {sum(moved.rows.values())} rows of {len(moved.rows)} tables, all compared")
+    tell(f"now name it in {config} as database.url and start the program; {settings.state_dir} stays as it is")
+
+
+def _tell_progress(table: str, done: int, total: int) -> None:
+    tell(f"{table:16} {done:>12,} of {total:,}")
