@@ -129,7 +129,7 @@ class Actors:
 
     def read_news(self) -> None:
         """A newsroom's few minutes: something is published, the source is due, it is read and planned."""
-        for _ in range(self.world.random.choice((0, 1, 1, 1, 2))):
+        for _ in range(self.world.random.choice((0, 1, 1, 2))):
             self.publish()
         self.world.pass_seconds(20, 240)
         self.poll()

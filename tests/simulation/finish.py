@@ -44,9 +44,15 @@ def _decide_everything(actors: Actors) -> None:
         storage.decisions.resume(name, "anna", world.read_clock())
     actors.decide_post(everything=True)
     for (one,) in look("SELECT DISTINCT edition_id FROM delivery WHERE state = 'held' ORDER BY edition_id"):
-        storage.decisions.release(one, None, "anna", world.read_clock())
+        if world.random.random() < 0.6:
+            storage.decisions.give_up(one, "old news", "anna", world.read_clock())
+        else:
+            storage.decisions.release(one, None, "anna", world.read_clock())
     for (one,) in look("SELECT id FROM edition WHERE state IN ('held', 'parked') ORDER BY id"):
-        storage.editions.unpark(one, None)
+        if world.random.random() < 0.6:
+            storage.editions.drop(one, "old news", world.read_clock())
+        else:
+            storage.editions.unpark(one, None)
     while look("SELECT id FROM delivery WHERE state = 'unknown' LIMIT 1"):
         actors.decide_unknown()
     while actors.public.late:

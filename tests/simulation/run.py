@@ -27,7 +27,7 @@ from tests.simulation.oracle import Oracle
 from tests.simulation.public import Public
 from tests.simulation.world import Crash, Violation, World
 
-STEPS = 100
+STEPS = 60
 
 
 @dataclass
