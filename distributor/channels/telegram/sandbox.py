@@ -94,6 +94,7 @@ class Sandbox:
             "token": self.token,
             "chat": self._chats[0].name,
             "api_base": f"http://127.0.0.1:{self.port}",
+            "cap": {"count": 10_000, "per": "10m"},
         }
 
     def script(self, *answers: str) -> None:
