@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from distributor.app import App, read_clock
 from distributor.core.alerting import MISSED_SINCE, Facts, SourceFacts
 from distributor.core.errors import DistributorError
 from distributor.core.seldom import Seldom
+from distributor.core.tally import give_back, take_counts
 from distributor.core.telling import Notice
 from distributor.pipeline.alert_routes import Mail, Webhook, ping
 from distributor.pipeline.alerts import LOOK_EVERY, NotDelivered, Patience, Route, Watch
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after the start before the first look: a start after a long pause has to catch up first.
 GRACE = 60.0
+#: Seconds between two times that counts are carried to the database: what a kill loses of them.
+CARRY_EVERY = 5.0
 #: A service that reported nothing of what went out longer ago than this is silent.
 HOOK_PATIENCE = timedelta(hours=1)
 TEXT = "This is a test: alerts of this installation come this way."
@@ -146,7 +149,7 @@ class Alerts:
 
     def __init__(self, app: App, grace: float = GRACE, every: float = LOOK_EVERY) -> None:
         self._app = app
-        self._grace = grace
+        self._look_at = time.monotonic() + grace
         self._every = every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -166,21 +169,32 @@ class Alerts:
         self._thread.start()
 
     def stop(self) -> None:
-        """Another process may watch at once."""
+        """Carry the last counts, and let another process watch at once."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(5.0)
+        self.carry_counts()
         try:
             self._app.storage.alerts.leave_watch(self._app.fence)
         except DistributorError as error:
             log.warning("the next process begins to watch a little later: %s", error)
 
+    def carry_counts(self) -> None:
+        """What this process has counted goes to the database; what cannot go now goes next time."""
+        counts = take_counts()
+        try:
+            self._app.storage.counters.add(counts)
+        except DistributorError as error:
+            give_back(counts)
+            log.info("counts are carried later: %s", error)
+
     def _run(self) -> None:
-        wait: Any = self._grace
-        while not self._stop.wait(wait):
-            wait = self._every
+        while not self._stop.wait(min(self._every, CARRY_EVERY)):
             try:
-                self._watch.look(self._app.clock())
+                self.carry_counts()
+                if time.monotonic() >= self._look_at:
+                    self._look_at = time.monotonic() + self._every
+                    self._watch.look(self._app.clock())
             except DistributorError as error:
                 log.warning("the watch could not look: %s", error)
             except Exception:  # a bug in watching must not end it, nor anything else

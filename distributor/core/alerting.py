@@ -119,7 +119,7 @@ class Facts:
 def find_troubles(facts: Facts, now: datetime, after: timedelta) -> list[Trouble]:
     """Everything that is wrong, the worst first. `after`: when an unfinished edition is late."""
     return [
-        *_find_lost_processes(facts),
+        *find_lost_roles(facts.processes),
         *_find_broken(facts, now),
         *_find_unplanned(facts, now, after),
         *_find_late(facts, now, after),
@@ -148,11 +148,12 @@ def _find_broken(facts: Facts, now: datetime) -> Iterator[Trouble]:
         yield Trouble("backup", text, ("distributor db backup",))
 
 
-def _find_lost_processes(facts: Facts) -> Iterator[Trouble]:
-    if not facts.processes:
+def find_lost_roles(processes: Sequence[ProcessFacts]) -> Iterator[Trouble]:
+    """Roles without which nothing goes out, and that no living process plays."""
+    if not processes:
         return
-    alive = frozenset().union(*(one.roles for one in facts.processes if one.beat_age <= BEAT_AGE))
-    known = frozenset().union(*(one.roles for one in facts.processes))
+    alive = frozenset().union(*(one.roles for one in processes if one.beat_age <= BEAT_AGE))
+    known = frozenset().union(*(one.roles for one in processes))
     for role, what in (("clock", "nothing is polled and planned"), ("worker", "nothing is sent")):
         if role not in alive:
             was = "has stopped answering" if role in known else "runs"

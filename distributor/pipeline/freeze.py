@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from distributor.core.message import Content
 from distributor.core.minting import Mint, MintedLink, Utm
 from distributor.core.planning import PlannedEdition
 from distributor.core.post import Post
+from distributor.core.tally import count
 from distributor.pipeline.render import (
     EditionView,
     Job,
@@ -105,6 +107,7 @@ def freeze(desk: Desk, edition: PlannedEdition, wording: Wording, now: datetime)
             return "held"
     mint = Mint(desk.secret, desk.site.public_url, edition.id)
     views = [PostView(post_id, stored[post_id].post) for post_id in edition.post_ids]
+    begun = time.monotonic()
     try:
         content = word(desk, edition, wording, views, make_minter(mint, wording.utm), now)
     except (TemplateError, Unsupported) as error:
@@ -117,6 +120,8 @@ def freeze(desk: Desk, edition: PlannedEdition, wording: Wording, now: datetime)
         reason = f"the program failed while wording it ({type(error).__name__}: {error}); see the log"
         desk.editions.park(edition.id, "parked", reason)
         return "parked"
+    count("wordings", edition.channel)
+    count("wording_seconds", edition.channel, by=time.monotonic() - begun)
     revisions = {post_id: stored[post_id].revision for post_id in edition.post_ids}
     audience = desk.editions.freeze(
         edition.id,

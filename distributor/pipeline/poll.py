@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from distributor.core.errors import SourceError
 from distributor.core.identity import Known, SourceStats, Verdict, identity_keys, judge
 from distributor.core.post import Post
 from distributor.core.source_state import PollResult, QuietPoll, SourceState, back_off
+from distributor.core.tally import count
 
 log = logging.getLogger(__name__)
 
@@ -104,10 +106,12 @@ def poll(
     stats = replace(store.source_stats(name), first_polled_at=state.first_polled_at)
     keys = [key for post in result.posts for key in identity_keys(post)]
     verdicts = judge(result.posts, store.find_known(name, keys), stats, now)
-    count = store.apply_poll(
+    counted = store.apply_poll(
         name, after.to_json(), verdicts, _fill_gaps(verdicts, enrich, now), after.next_poll_at, now
     )
-    return Polled(name, count.new, count.changed, count.held, count.history, note=result.note)
+    for kind, number in Counter(verdict.kind for verdict in verdicts).items():
+        count("stories", name, kind, by=number * (kind != "same"))
+    return Polled(name, counted.new, counted.changed, counted.held, counted.history, note=result.note)
 
 
 def _ask(name: str, source: Source, state: SourceState, now: datetime) -> PollResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, get_args
@@ -159,13 +160,10 @@ class Figures:
         found = Workers(self._database).list_all(now)
         return [ProcessFacts(frozenset(one.roles.split(",")), timedelta(seconds=one.age)) for one in found]
 
-    def load_paces(self) -> dict[str, tuple[Sequence[float], datetime | None]]:
-        """Key of a pace -> when its last messages went (seconds since the epoch), and until when it rests."""
-        import json
-
+    def load_paces(self) -> dict[str, Sequence[float]]:
+        """Key of a pace -> when its last messages went, in seconds since the epoch."""
         with self._database.read() as connection:
-            rows = connection.execute(select(pace)).all()
-            return {row.key: (json.loads(row.stamps), row.rest_until) for row in rows}
+            return {row.key: json.loads(row.stamps) for row in connection.execute(select(pace))}
 
     def measure_wal(self) -> int:
         """Bytes of SQLite's -wal file; 0 where there is none."""

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from distributor.core.errors import StorageError
 from distributor.storage import schema
 from distributor.storage.database import Database
 from distributor.storage.instance import read_safe_mode
-from distributor.storage.tables import edition, meta
+from distributor.storage.tables import edition
 
 #: The folder of copies, beside the database.
 BACKUPS = "backups"
-
-
-class _TakeBack(Exception):
-    """Ends a trial write without a trace."""
 
 
 class Health:
@@ -27,13 +23,14 @@ class Health:
         self._database = database
 
     def find_problem(self) -> str:
-        """Why nothing can be written, or that the version is not ours; "" when all is well.
+        """Why nothing can be written, or that the version is not ours; "" when all is well. Changes nothing.
 
         Takes its turn among the writers, so it may wait as long as one of them.
         """
         try:
             schema.require_current(self._database)
-            self._try_to_write()
+            # A real write, which changes nothing: a full disk and a read-only file are found by nothing less.
+            self._database.note("UPDATE meta SET value = value WHERE key = :key", [{"key": "instance"}])
         except StorageError as error:
             return str(error)
         return ""
@@ -59,11 +56,3 @@ class Health:
                 )
             )
             return {(row[0], row[1]): int(row[2]) for row in rows}
-
-    def _try_to_write(self) -> None:
-        try:
-            with self._database.write("health.try_to_write") as connection:
-                connection.execute(insert(meta).values(key="trial", value=""))
-                raise _TakeBack
-        except _TakeBack:
-            pass

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from distributor.core.contracts import Site
 from distributor.core.message import ServiceEvent
 from distributor.pipeline.plan import Forecast, forecast
+from distributor.web.measures import measure_lags, measure_paces
 from distributor.web.stores import Stores
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class WebParts:
     journal: Callable[[], ClickJournalState] = ClickJournalState
     #: The free share of the disk with the database and the journals, from 0 to 1.
     disk_free: Callable[[], float] = lambda: 1.0
+    #: Schedule -> seconds since a due time that nobody has planned.
+    lags: Callable[[], Mapping[str, float]] = dict
+    #: (channel, window) -> messages that may still go out within the window.
+    paces: Callable[[], Mapping[tuple[str, str], float]] = dict
     is_starting: Callable[[], bool] = lambda: False
     is_draining: Callable[[], bool] = lambda: False
     #: More reasons not to be ready: name -> a sentence, "" when all is well.
@@ -82,6 +87,8 @@ def make_parts(app: App, public: PublicSite) -> WebParts:
         tick_age=lambda: find_tick_age(app, public),
         journal=lambda: measure_journal(app, public),
         disk_free=lambda: measure_disk(app),
+        lags=lambda: measure_lags(app),
+        paces=lambda: measure_paces(app),
         is_starting=lambda: public.is_starting,
         is_draining=lambda: public.is_stopping,
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import insert, text
+from sqlalchemy import insert, text, update
 
+from distributor.app import read_clock
+from distributor.core.alerting import Trouble
 from distributor.core.clicks import ClickRow
 from distributor.core.delivery import settle
 from distributor.core.errors import Unknown
@@ -16,8 +21,10 @@ from distributor.core.message import Content
 from distributor.core.minting import MintedLink
 from distributor.core.planning import EditionPlan
 from distributor.core.sending import Batch, Settled
-from distributor.storage import Storage
-from distributor.storage.tables import channel
+from distributor.storage import Storage, join_stores
+from distributor.storage.database import Database
+from distributor.storage.settling import BREAKER
+from distributor.storage.tables import channel, delivery, meta, worker
 from distributor.web.metrics import make_label
 from distributor.web.parts import ClickJournalState
 from tests.storage.scene import add_edition, add_post
@@ -80,6 +87,63 @@ def test_a_database_of_another_version_is_not_ready(storage: Storage) -> None:
     assert "newer than this program" in answer.json()["reasons"]["database"]
 
 
+def test_a_plain_text_answer_says_what_to_do(storage: Storage) -> None:
+    with serving(make_parts(storage)) as browser:
+        assert browser.ask("/readyz", headers={"Accept": "text/plain"}).text == "ready\n"
+    with serving(make_parts(storage, disk_free=lambda: 0.031)) as browser:
+        answer = browser.ask("/readyz", headers={"Accept": "text/plain"})
+    assert (answer.status, answer.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+    assert answer.text == "disk: 3.1% of the disk is free; it should be 5%; free some\n"
+
+
+def test_in_safe_mode_nothing_is_ready(storage: Storage) -> None:
+    with storage.database.write() as connection:
+        connection.execute(insert(meta).values(key="safe_mode", value="a copy; type: distributor db adopt"))
+    with serving(make_parts(storage)) as browser:
+        answer = browser.ask("/readyz")
+    assert (answer.status, list(answer.json()["reasons"])) == (503, ["safe mode"])
+    assert "distributor db adopt" in answer.json()["reasons"]["safe mode"]
+
+
+def add_process(storage: Storage, roles: str, age: timedelta) -> None:
+    """A process that gave its last sign of life so long ago."""
+    row = {"fence": roles, "host": "h", "process": 1, "roles": roles, "version": "1", "started_at": NOW}
+    with storage.database.write() as connection:
+        real = NOW if storage.database.is_sqlite else read_clock()
+        connection.execute(insert(worker).values(**row, beat_at=real - age))
+
+
+def test_where_nobody_sends_any_more_nothing_is_ready(storage: Storage) -> None:
+    add_process(storage, "web", timedelta(seconds=1))
+    add_process(storage, "clock,worker", timedelta(minutes=3))
+    with serving(make_parts(storage)) as browser:
+        told = browser.ask("/readyz").json()["reasons"]
+        page = browser.ask("/metrics").text
+    assert set(told) == {"no clock", "no worker"}
+    assert told["no worker"].endswith("nothing is sent. distributor run --roles worker")
+    found = read_samples(page)
+    roles = ("web", "clock", "worker")
+    assert [found[("processes", (("role", role),))] for role in roles] == [1, 0, 0]
+
+
+def test_a_database_that_cannot_be_written_is_not_ready(tmp_path: Path, sqlite_ready: Path) -> None:
+    path = tmp_path / "distributor.db"
+    shutil.copyfile(sqlite_ready, path)
+    database = Database(f"sqlite:///{path}", busy_seconds=0.05)
+    storage = join_stores(database)
+    assert storage.health.find_problem() == ""
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        with serving(make_parts(storage)) as browser:
+            answer = browser.ask("/readyz")
+    finally:
+        holder.close()
+        storage.close()
+    assert answer.status == 503
+    assert "locked" in answer.json()["reasons"]["database"]
+
+
 def test_strangers_learn_the_names_of_reasons_only() -> None:
     with serving(make_parts(Away(), console_token=KEY)) as browser:
         told = browser.ask("/readyz", headers=FAR)
@@ -127,7 +191,8 @@ def test_metrics_say_what_is_in_the_database(storage: Storage) -> None:
     assert found[("deliveries", (letter, ("state", "queued")))] == 2
     assert found[("unknown_deliveries", (letter,))] == 1
     assert found[("unknown_deliveries", (tg,))] == 0
-    assert found[("oldest_delivery_age_seconds", (("state", "unknown"),))] == 600
+    assert found[("oldest_delivery_age_seconds", (letter, ("state", "unknown")))] == 600
+    assert found[("oldest_delivery_age_seconds", (tg, ("state", "unknown")))] == 0
     assert found[("editions", (letter, ("state", "frozen")))] == 1
     assert found[("accounting_mismatches", ())] == 0
     assert found[("channel_paused", (tg,))] == 1
@@ -157,6 +222,52 @@ def test_clicks_are_totals_by_channel_and_class(storage: Storage) -> None:
         found = read_samples(browser.ask("/metrics").text)
     assert found[("clicks_total", (("channel", "tg"), ("class", "human")))] == 2
     assert found[("clicks_total", (("channel", "tg"), ("class", "bot")))] == 1
+
+
+def test_metrics_say_what_all_processes_counted(storage: Storage) -> None:
+    storage.counters.add(
+        {("attempts", "tg", "busy"): 3, ("send_seconds", "tg"): 0.5, ("stories", "front", "alias"): 9}
+    )
+    storage.counters.add(
+        {("attempts", "tg", "busy"): 1, ("recoveries", "unknown"): 2, ("lease_expiries", "queued"): 1}
+    )
+    with serving(make_parts(storage)) as browser:
+        found = read_samples(browser.ask("/metrics").text)
+    assert found[("attempts_total", (("channel", "tg"), ("result", "busy")))] == 4
+    assert found[("send_seconds_total", (("channel", "tg"),))] == 0.5
+    assert found[("stories_total", (("kind", "alias"), ("source", "front")))] == 9
+    assert found[("recoveries_total", (("state", "unknown"),))] == 2
+    assert found[("lease_expiries_total", (("state", "queued"),))] == 1
+
+
+def test_metrics_say_how_the_installation_stands(storage: Storage) -> None:
+    add_letter(storage)
+    with storage.database.write() as connection:
+        held = {"state": "held", "reason": "channel closed: 535 for editor@example.org"}
+        connection.execute(update(delivery).values(held))
+    storage.alerts.note([Trouble("disk", "8 % is free")], NOW)
+    storage.decisions.pause("tg", "revoked", BREAKER, NOW)
+    parts = make_parts(storage, lags=lambda: {"morning": 61.0}, paces=lambda: {("tg", "60 s"): 7.0})
+    with serving(parts) as browser:
+        found = read_samples(browser.ask("/metrics").text)
+    assert found[("held_deliveries", (("channel", "letter"), ("reason", "channel closed")))] == 3
+    assert found[("alerts", ())] == 1
+    assert found[("channel_closed", (("channel", "tg"),))] == 1
+    assert found[("channel_closed", (("channel", "letter"),))] == 0
+    assert found[("schedule_lag_seconds", (("schedule", "morning"),))] == 61
+    assert found[("pace_left", (("channel", "tg"), ("window", "60 s")))] == 7
+    assert found[("safe_mode", ())] == 0
+    assert found[("wal_bytes", ())] >= 0
+    assert ("backup_age_seconds", ()) not in found
+
+
+def test_the_page_is_valid_as_prometheus_reads_it(storage: Storage) -> None:
+    add_letter(storage)
+    with serving(make_parts(storage)) as browser:
+        families = list(text_string_to_metric_families(browser.ask("/metrics").text))
+    names = [family.name for family in families]
+    assert len(names) == len(set(names))
+    assert all(family.documentation and family.type in ("gauge", "counter") for family in families)
 
 
 def test_no_label_holds_an_address_or_a_url(storage: Storage) -> None:
