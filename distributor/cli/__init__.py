@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from distributor.cli import alerts, database, decide, look, people, setup, walk
+from distributor.cli import alerts, database, decide, deliveries, look, pausing, people, setup, walk
 
 app = typer.Typer(
     name="distributor",
@@ -20,6 +20,8 @@ setup.register(app)
 walk.register(app)
 look.register(app)
 decide.register(app)
+deliveries.register(app)
+pausing.register(app)
 people.register(app)
 database.register(app)
 alerts.register(app)

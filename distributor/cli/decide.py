@@ -1,9 +1,8 @@
-"""posts, editions, deliveries, pause, resume: lists to look at, and what a person decides about them."""
+"""posts and editions: lists to look at, and what a person decides about them."""
 
 from __future__ import annotations
 
-import getpass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,11 +17,8 @@ from distributor.cli.output import (
     refuse_usage,
     show,
     tell,
+    who,
 )
-from distributor.core.delivery import State
-
-if TYPE_CHECKING:
-    from distributor.app import App
 
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many rows.")]
 PostStatus = Literal["live", "held", "baseline", "dropped"]
@@ -44,20 +40,6 @@ def register(app: typer.Typer) -> None:
     editions.command("release")(release_edition)
     editions.command("drop")(drop_edition)
     app.add_typer(editions, name="editions")
-    deliveries = typer.Typer(invoke_without_command=True)
-    deliveries.callback()(list_deliveries)
-    deliveries.command("resolve")(resolve)
-    app.add_typer(deliveries, name="deliveries")
-    app.command("pause")(pause)
-    app.command("resume")(resume)
-
-
-def who() -> str:
-    """Who decides, for the audit line."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody at the command line"
 
 
 @command
@@ -197,97 +179,3 @@ def drop_edition(
     if not done and not given_up:
         raise fail("nothing of these editions waits any more; see: distributor editions")
     tell(f"dropped: {len(done)} editions, {given_up} waiting deliveries")
-
-
-@command
-def list_deliveries(
-    context: typer.Context,
-    state: Annotated[State | None, typer.Option(help="Only these.")] = None,
-    channel: Annotated[str, typer.Option(help="Only this channel.")] = "",
-    edition: Annotated[int | None, typer.Option(help="Only this edition.")] = None,
-    limit: Limit = 50,
-    config: Config = DEFAULT_CONFIG,
-    as_json: Json = False,
-) -> None:
-    """Deliveries, newest first.
-
-    Example: distributor deliveries --state unknown --json
-    """
-    refuse_early_config(context, config)
-    if context.invoked_subcommand:
-        return
-    with opened(config) as app:
-        rows = app.storage.reports.list_deliveries(
-            state=state or "", channel_name=channel, edition_id=edition, limit=limit
-        )
-    columns = ("id", "edition_id", "channel", "recipient", "state", "attempts", "changed_at", "title", "detail")
-    show(rows, columns, as_json, empty="no deliveries")
-
-
-@command
-def resolve(
-    ids: SomeIds = None,
-    edition: Annotated[int | None, typer.Option(help="All unknown ones of this edition.")] = None,
-    sent: Annotated[bool, typer.Option("--sent", help="It is there: count it as sent.")] = False,
-    resend: Annotated[bool, typer.Option("--resend", help="It is not there: send the same bytes again.")] = False,
-    leave: Annotated[bool, typer.Option("--leave", help="Cannot be told: leave it, do not send.")] = False,
-    config: Config = DEFAULT_CONFIG,
-) -> None:
-    """Settle deliveries that may or may not have gone out. Look at the channel first.
-
-    Example: distributor deliveries resolve 17 --sent
-    """
-    chosen = [name for name, is_on in (("sent", sent), ("resend", resend), ("leave", leave)) if is_on]
-    if len(chosen) != 1:
-        raise refuse_usage("choose one of --sent, --resend and --leave")
-    if not ids and edition is None:
-        raise refuse_usage("name the deliveries by their numbers, or --edition for all unknown ones of it")
-    with opened(config) as app:
-        wanted = ids or _list_unknown(app, edition)
-        done = [n for n in wanted if app.storage.decisions.resolve(n, chosen[0], who(), app.clock())]
-    if not done:
-        raise fail("none of these deliveries is unknown; see: distributor deliveries --state unknown")
-    tell(f"{chosen[0]}: {len(done)}")
-
-
-def _list_unknown(app: App, edition: int | None) -> list[int]:
-    if edition is None:
-        return []
-    rows = app.storage.reports.list_deliveries(state="unknown", edition_id=edition, limit=1_000_000)
-    return sorted(row.id for row in rows)
-
-
-@command
-def pause(
-    channel: Annotated[str, typer.Argument(help="The channel to stop.")],
-    reason: Annotated[str, typer.Option(help="Why, for the record.")],
-    config: Config = DEFAULT_CONFIG,
-) -> None:
-    """Stop a channel before its next message. What is on the wire finishes.
-
-    Example: distributor pause tg --reason "wrong headline"
-    """
-    with opened(config) as app:
-        _require_channel(app.settings.channels, channel)
-        app.storage.decisions.pause(channel, reason, who(), app.clock())
-    tell(f"{channel} is paused")
-
-
-@command
-def resume(
-    channel: Annotated[str, typer.Argument(help="The channel to open again.")], config: Config = DEFAULT_CONFIG
-) -> None:
-    """Open a paused channel; what waited for it goes out, unless it is late by now.
-
-    Example: distributor resume tg
-    """
-    with opened(config) as app:
-        _require_channel(app.settings.channels, channel)
-        app.storage.decisions.resume(channel, who(), app.clock())
-    tell(f"{channel} is open")
-
-
-def _require_channel(channels: object, name: str) -> None:
-    names = [one.name for one in channels]  # type: ignore[attr-defined]
-    if name not in names:
-        raise fail(f"there is no channel {name!r}; there are: {', '.join(names)}")

@@ -89,6 +89,16 @@ def opened(config: Path) -> Iterator[App]:
         app.close()
 
 
+def who() -> str:
+    """Who decides, for the audit line."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody at the command line"
+
+
 def tell(sentence: str) -> None:
     """A line for the person at the terminal: standard error, so that data can be piped."""
     typer.echo(sentence, err=True)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distributor.cli.decide import who
-from distributor.cli.output import DEFAULT_CONFIG, Config, command, fail, load, refuse_usage, tell
+from distributor.cli.output import DEFAULT_CONFIG, Config, command, fail, load, refuse_usage, tell, who
 
 if TYPE_CHECKING:
     from distributor.settings import Settings

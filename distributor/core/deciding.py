@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
+
+from distributor.core.message import DECIDE_WITHIN
 
 #: What becomes of the messages that waited behind a pause.
 ResumeMode = Literal["all", "drop", "newest", "spread", "review"]
@@ -46,6 +49,16 @@ class Resumed:
             else "",
         ]
         return "; ".join(filter(None, parts)) or "nothing waited"
+
+
+def find_deadline(changed_at: datetime, not_before: datetime | None) -> datetime:
+    """Until when a person may decide about a delivery that is unknown since `changed_at`.
+
+    The channel's own time stands in `not_before`; where a process died before the answer it is older.
+    """
+    if not_before is not None and not_before > changed_at:
+        return not_before
+    return changed_at + timedelta(seconds=DECIDE_WITHIN)
 
 
 def _count(messages: int, editions: int) -> str:

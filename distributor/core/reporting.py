@@ -27,6 +27,8 @@ class DeliveryRow:
     not_before: datetime | None
     may_duplicate: bool
     changed_at: datetime
+    #: Of an unknown one: until when a person may decide.
+    decide_by: datetime | None = None
 
 
 @dataclass(frozen=True)

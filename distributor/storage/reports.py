@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, select
 
+from distributor.core.deciding import find_deadline
 from distributor.core.reporting import (
     ChannelRow,
     DeliveryRow,
@@ -208,6 +209,7 @@ def _delivery_row(row: Any) -> DeliveryRow:
         row.not_before,
         bool(row.may_duplicate),
         row.changed_at,
+        find_deadline(row.changed_at, row.not_before) if row.state == "unknown" else None,
     )
 
 
