@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from distributor.channels.whole_answer import GUESSED
 from distributor.core.errors import Busy, ChannelClosed, MessageRefused, Outage, RecipientGone, SendError, Unknown
 from distributor.core.message import Accepted
 
@@ -30,7 +31,8 @@ Verdict = Accepted | SendError | Split | dict[int, SendError]
 
 
 def judge_answer(answer: Answer, count: int, key: str = "") -> Verdict:
-    """Only 202 with a message id is a yes; only a 4xx proves a no; everything else is Unknown.
+    """Only 202 with a message id is a yes. A no is a 4xx in the service's own words, or one that machines in
+    between say before they pass a call on. Everything else is Unknown.
 
     `count` is the number of readers in the call, `key` what must not appear in a detail.
     """
@@ -50,9 +52,9 @@ def judge_answer(answer: Answer, count: int, key: str = "") -> Verdict:
         return ChannelClosed(
             "SendGrid does not let us send: check the API key, the plan and the From address", words
         )
-    if status in (404, 405, 415):
+    if status in (404, 405, 407, 415):
         return ChannelClosed("this is not SendGrid's mail/send: check api_base", words)
-    if 400 <= status <= 499:
+    if 400 <= status <= 499 and errors is not None and status not in GUESSED:
         return Outage(f"SendGrid could not take the call (HTTP {status})", words)
     return Unknown(f"SendGrid gave no clear answer (HTTP {status})", words)
 
@@ -61,7 +63,7 @@ def _read_errors(body: bytes) -> list[dict[str, Any]] | None:
     """The service's own list of errors, or None when the answer is not in its shape."""
     try:
         errors = json.loads(body)["errors"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if isinstance(errors, list) and errors and all(isinstance(error, dict) for error in errors):
         return errors
@@ -105,7 +107,7 @@ def find_wait(headers: dict[str, str]) -> float:
             seconds = float(headers["retry-after"])
         else:
             seconds = float(headers["x-ratelimit-reset"]) - parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return 60.0
     # In this order "nan" means the least.
     return min(3600.0, max(1.0, seconds))

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from python_http_client.client import Client, Response
 
+from distributor.channels.whole_answer import WholeResponse
 from distributor.core.errors import ChannelClosed, Outage, Unknown
 from distributor.core.points import reach
 
@@ -113,6 +114,7 @@ def _connect(scheme: str, netloc: str, timeout: float) -> http.client.HTTPConnec
         )
     else:
         connection = http.client.HTTPConnection(netloc, timeout=timeout)
+    connection.response_class = WholeResponse
     reach("sendgrid.connect")
     try:
         connection.connect()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import re
 import smtplib
 import socket
 import ssl
+import time
 from collections.abc import Callable
+from typing import Any
 
 from distributor.channels.email.headers import split_mailbox
 from distributor.channels.email.replies import Reply, explain_refusal, find_receipt
@@ -25,14 +28,64 @@ class LostConnection(Exception):
     """The server went away, took too long or said something that is not an SMTP reply."""
 
 
+class _Incoming:
+    """What a server says, line by line. The socket's time limit holds for a whole reply, not for each byte."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._held = b""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._held
+
+    def read_reply(self) -> tuple[int, bytes]:
+        limit = self._socket.gettimeout()
+        end = None if limit is None else time.monotonic() + limit
+        try:
+            return _read_reply(lambda longest: self._read_line(longest, end))
+        finally:
+            self._socket.settimeout(limit)
+
+    def _read_line(self, longest: int, end: float | None) -> bytes:
+        while b"\n" not in self._held[:longest]:
+            if len(self._held) >= longest:
+                break
+            data = self._socket.recv(longest)
+            if not data:
+                break
+            self._held += data
+            if end is not None:
+                self._socket.settimeout(max(end - time.monotonic(), 0.001))
+        line, mark, _ = self._held[:longest].partition(b"\n")
+        self._held = self._held[len(line + mark) :]
+        return line + mark
+
+    def close(self) -> None:
+        """The connection is smtplib's to close."""
+
+
 class _StrictReplies(smtplib.SMTP):
     """smtplib takes a reply that breaks off in the middle of a line for a whole one; this does not."""
 
+    incoming: _Incoming | None = None
+
+    @property
+    def file(self) -> Any:
+        return self.incoming
+
+    @file.setter
+    def file(self, value: Any) -> None:
+        # smtplib lets go of what it has read when a connection begins and when it is encrypted: nothing that was
+        # said in the clear may count as said behind TLS.
+        self.incoming = None
+
     def getreply(self) -> tuple[int, bytes]:
-        if self.file is None:
-            self.file = self.sock.makefile("rb")  # type: ignore[union-attr]
         try:
-            return _read_reply(self.file.readline)
+            if self.sock is None:
+                raise OSError("the connection is closed")
+            self.incoming = self.incoming or _Incoming(self.sock)
+            return self.incoming.read_reply()
         except OSError as error:
             self.close()
             raise smtplib.SMTPServerDisconnected(str(error) or type(error).__name__) from None
@@ -71,7 +124,7 @@ class Line:
         _, address = split_mailbox(settings.from_)
         self._hello = settings.hello or address.rpartition("@")[2]
         self._answer_timeout = settings.answer_wait
-        self._client: smtplib.SMTP | None = None
+        self._client: _StrictReplies | None = None
         #: Nothing was asked on it yet: when it breaks now, opening it again would not help.
         self.is_fresh = False
         self._tries = 0
@@ -98,6 +151,8 @@ class Line:
                 raise OSError("the connection is closed")
             if timeout is not None:
                 self._client.sock.settimeout(timeout)
+            if self._client.incoming is not None and not self._client.incoming.is_empty:
+                raise OSError("it said something nobody had asked")
             self._client.sock.sendall(command)
             code, text = self._client.getreply()
             reach("smtp.answered")
@@ -207,7 +262,7 @@ def _describe(error: OSError) -> str:
     return "it took too long" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
 
 
-def _open_client(settings: Settings, hello: str) -> smtplib.SMTP:
+def _open_client(settings: Settings, hello: str) -> _StrictReplies:
     where = f"{settings.host}:{settings.port}"
     try:
         return _connect(settings, hello)
@@ -224,14 +279,16 @@ def _open_client(settings: Settings, hello: str) -> smtplib.SMTP:
             f"the certificate of {where} is not to be trusted ({error.verify_message}): "
             "check host, or set tls_ca to the authority that signed it"
         ) from None
+    except binascii.Error:
+        raise Outage(f"{where} asks for the password in a way that cannot be read") from None
     except UnicodeEncodeError:
         raise ChannelClosed("username or password has letters outside ASCII, which SMTP cannot carry") from None
     except OSError as error:
         raise Outage(f"cannot reach the mail server {where}: {_describe(error)}") from None
 
 
-def _connect(settings: Settings, hello: str) -> smtplib.SMTP:
-    client: smtplib.SMTP
+def _connect(settings: Settings, hello: str) -> _StrictReplies:
+    client: _StrictReplies
     host = (settings.host or "").strip("[]")
     reach("smtp.connect")
     if settings.tls == "tls":

@@ -10,12 +10,15 @@ import json
 import re
 from typing import Any
 
+from distributor.channels.whole_answer import GUESSED
 from distributor.core.errors import Busy, ChannelClosed, MessageRefused, RecipientGone, SendError, Unknown
 from distributor.core.message import Accepted
 
 DETAIL_LIMIT = 300
 #: Seconds to rest when the service asks for patience without saying how long.
 DEFAULT_REST = 30.0
+#: Seconds to rest at most: a mistyped time must not silence the chat for years.
+LONGEST_REST = 86_400.0
 
 
 class ImageRefused(MessageRefused):
@@ -70,7 +73,7 @@ _REFUSED = {
     "unsupported url protocol": "a link or button does not begin with http:// or https://",
     "button_url_invalid": "a button leads to no public address",
 }
-_SAYS_WHEN = re.compile(r"retry after (\d+)", re.IGNORECASE)
+_SAYS_WHEN = re.compile(r"retry after (\d{1,9})", re.IGNORECASE)
 
 
 def read_answer(status: int, body: bytes, secrets: tuple[str, ...] = ()) -> Accepted | SendError:
@@ -79,7 +82,7 @@ def read_answer(status: int, body: bytes, secrets: tuple[str, ...] = ()) -> Acce
     Only a parsed no is a no: any 5xx, anything unparsable, and a yes without a message id are Unknown.
     """
     answer = _parse(body)
-    if answer is None or status >= 500 or status < 200:
+    if answer is None or status >= 500 or status < 200 or status in GUESSED:
         return Unknown(f"Telegram's answer cannot be read (HTTP {status}): it may have been posted")
     if 200 <= status < 300:
         return _read_yes(answer)
@@ -150,10 +153,12 @@ def _look_up(table: dict[str, str], words: str) -> str:
 
 def _read_rest(parameters: dict[str, Any], words: str) -> float:
     said = parameters.get("retry_after")
-    if isinstance(said, int | float) and not isinstance(said, bool) and said >= 0:
-        return float(said)
-    found = _SAYS_WHEN.search(words)
-    return float(found[1]) if found else DEFAULT_REST
+    rest = said if isinstance(said, int | float) and not isinstance(said, bool) and said >= 0 else None
+    if rest is None:
+        found = _SAYS_WHEN.search(words)
+        rest = int(found[1]) if found else DEFAULT_REST
+    # Compared before it is a float: no float holds 10^400.
+    return float(min(max(rest, 1), LONGEST_REST))
 
 
 def redact(text: str, secrets: tuple[str, ...]) -> str:

@@ -16,12 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import telegram
 from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
 from distributor.core.points import reach
 
+_LONGEST_ANSWER = 1_000_000
 #: What httpx calls the failures that come before the first byte of a request.
 _BEFORE_SENDING = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
 
@@ -74,7 +76,10 @@ class _WatchedRequest(HTTPXRequest):
 
     def __init__(self, timeout: float, proxy: str | None) -> None:
         # One connection: a lane sends one message at a time. The environment's proxies are not ours to use.
-        hooks = {"request": [self._watch]}
+        hooks = {"request": [self._watch], "response": [_read_whole]}
+        # Each message gets a new one: the far end may close a kept connection at the very moment of a message,
+        # which turns a plain "not sent" into "perhaps sent".
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
         super().__init__(
             connection_pool_size=1,
             connect_timeout=min(5.0, timeout),
@@ -82,9 +87,11 @@ class _WatchedRequest(HTTPXRequest):
             write_timeout=min(20.0, timeout),
             pool_timeout=1.0,
             proxy=proxy,
-            httpx_kwargs={"event_hooks": hooks, "trust_env": False},
+            httpx_kwargs={"event_hooks": hooks, "limits": limits, "trust_env": False},
         )
         self.exchange: Exchange | None = None
+        self._timeout = timeout
+        self._limit: asyncio.Timeout | None = None
 
     async def _watch(self, request: Any) -> None:
         request.extensions["trace"] = self._trace
@@ -93,12 +100,27 @@ class _WatchedRequest(HTTPXRequest):
         if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
             assert self.exchange is not None
             self.exchange.announce()
+        if event == "http11.receive_response_headers.started" and self._limit is not None:
+            # httpx' own limit begins anew with each byte.
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._timeout)
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         assert self.exchange is not None
-        self.exchange.status, self.exchange.body = await super().do_request(*args, **kwargs)
+        async with asyncio.timeout(None) as self._limit:
+            status, body = await super().do_request(*args, **kwargs)
+        self.exchange.status, self.exchange.body = status, body
         reach("telegram.answered")
         raise _Answered
+
+
+async def _read_whole(response: httpx.Response) -> None:
+    """The body, unless there is too much of it."""
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > _LONGEST_ANSWER:
+            raise httpx.DecodingError("the answer is too long")
+    response._content = bytes(body)
 
 
 class Client:

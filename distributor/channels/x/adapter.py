@@ -14,12 +14,15 @@ from typing import Any, cast
 
 import requests
 import tweepy
+import urllib3
 
+from distributor.channels.whole_answer import WholeResponse
 from distributor.channels.x.answers import Answer
 from distributor.core.points import reach
 
 TWEEPY_HOST = "https://api.twitter.com"
 CONNECT_TIMEOUT = 10.0
+LONGEST_ANSWER = 1_000_000
 _NOISY_LOGGERS = ("tweepy", "tweepy.client", "oauthlib", "requests_oauthlib", "urllib3")
 
 
@@ -64,6 +67,47 @@ class Keys:
         return text
 
 
+class _HttpConnection(urllib3.connection.HTTPConnection):
+    response_class = WholeResponse
+
+
+class _HttpsConnection(urllib3.connection.HTTPSConnection):
+    response_class = WholeResponse
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
+class _WholeAnswers(requests.adapters.HTTPAdapter):
+    """Over connections whose answers are whole and in time."""
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **named: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **named)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _read_whole(response: requests.Response) -> None:
+    """The body, unless there is too much of it."""
+    body = response.raw.read(LONGEST_ANSWER + 1, decode_content=True)
+    response.close()
+    if len(body) > LONGEST_ANSWER:
+        raise requests.exceptions.ChunkedEncodingError("the answer is too long")
+    response._content = body
+
+
 class OneTrySession(requests.Session):
     """Sends each request once, to `api_base`, and keeps the last complete answer.
 
@@ -73,6 +117,8 @@ class OneTrySession(requests.Session):
 
     def __init__(self, api_base: str, timeout: tuple[float, float], redact: Callable[[str], str]) -> None:
         super().__init__()
+        for prefix in ("http://", "https://"):
+            self.mount(prefix, _WholeAnswers())
         self.trust_env = False
         self.api_base = api_base
         self.timeout = timeout
@@ -96,7 +142,8 @@ class OneTrySession(requests.Session):
         if self.gate is not None and isinstance(request.body, bytes):
             request.body = cast(Any, self.gate.pass_through(request.body))
         reach("x.connect")
-        response = super().send(request, **kwargs)
+        response = super().send(request, **{**kwargs, "stream": True})
+        _read_whole(response)
         reach("x.answered")
         headers = {name.lower(): value for name, value in response.headers.items()}
         text = response.content.decode("utf-8", "replace")

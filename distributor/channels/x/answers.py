@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from distributor.channels.whole_answer import GUESSED
 from distributor.core.errors import Busy, ChannelClosed, MessageRefused, Unknown
 from distributor.core.message import Accepted, Outcome
 
@@ -42,7 +43,7 @@ class Answer:
         """The parsed body, None when it is not JSON."""
         try:
             return json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 
@@ -58,8 +59,7 @@ def judge_answer(answer: Answer) -> Outcome:
     """One complete answer -> its outcome. Everything that is not plainly yes or no is Unknown."""
     if 200 <= answer.status < 300:
         return _judge_success(answer)
-    if answer.status in (408, 499) or not 400 <= answer.status < 500:
-        # 408 and 499 come from machines in between, which cannot know what happened behind them.
+    if answer.status in GUESSED or not 400 <= answer.status < 500:
         return Unknown(f"X answered {answer.status}; the post may be out", read_problem(answer).words)
     return _judge_refusal(answer, read_problem(answer))
 
@@ -85,10 +85,12 @@ def _judge_refusal(answer: Answer, problem: Problem) -> Outcome:
             return ChannelClosed("the X account is out of credit: add credit in the X console", words)
         case 403:
             return _judge_forbidden(problem, answer)
-        case 404 | 405 | 407 | 410:
+        case 404 | 405 | 407:
             return ChannelClosed(f"there is no X API at api_base (status {answer.status}): check it", words)
         case 429:
             return _judge_limit(answer, problem)
+    if answer.status != 413 and not isinstance(answer.json(), dict):
+        return Unknown(f"something before X answered {answer.status}; the post may be out", words)
     return MessageRefused(f"X refused this post (status {answer.status})", words)
 
 
@@ -134,11 +136,16 @@ def find_wait(headers: Mapping[str, str], default: float = WAIT_WITHOUT_A_TIME) 
 
 
 def find_rest(headers: Mapping[str, str]) -> float | None:
-    """Epoch seconds when the last of the used-up windows opens again; None while there is room."""
+    """Epoch seconds when the last of the used-up windows opens again; None while there is room.
+
+    At most a day after the answer's own Date: a mistyped time must not silence the account for years.
+    """
     resets = [
         _number(headers, f"{window}-reset") for window in _WINDOWS if _number(headers, f"{window}-remaining") == 0
     ]
-    return max((reset for reset in resets if reset is not None), default=None)
+    reset = max((reset for reset in resets if reset is not None), default=None)
+    now = _date(headers)
+    return reset if reset is None or now is None else min(reset, now + LONGEST_WAIT)
 
 
 def read_problem(answer: Answer) -> Problem:

@@ -65,6 +65,8 @@ class Sandbox:
         self._window = (0.0, 0)
         self._read_today: set[tuple[int, str]] = set()
         self._lock = threading.RLock()
+        #: What clients call when something stands in between; signatures are over that address.
+        self.front = ""
         self._server = ScriptedServer(port, self._answer, lambda call: call.method == "POST")
 
     def start(self) -> None:
@@ -86,10 +88,11 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return self.front or f"http://127.0.0.1:{self.port}"
 
     def settings(self) -> dict[str, Any]:
-        return {"kind": self.kind, **_ADDITION, **_ACCESS, "api_base": self.url}
+        bursts = {"count": 10_000, "per": "10m"}
+        return {"kind": self.kind, **_ADDITION, **_ACCESS, "api_base": self.url, "cap": bursts}
 
     def script(self, *answers: str) -> None:
         """What the next POSTs get, one each; reads are never scripted. See ScriptedServer for "outage"."""

@@ -72,7 +72,9 @@ def test_a_button_with_a_bad_address_is_not_mistaken_for_a_bad_image() -> None:
     ("parameters", "sentence", "seconds"),
     [
         ({"retry_after": 7}, "Too Many Requests: retry after 7", 7.0),
-        ({"retry_after": 0}, "Too Many Requests: retry after 0", 0.0),
+        ({"retry_after": 0}, "Too Many Requests: retry after 0", 1.0),
+        ({"retry_after": 10**400}, "Too Many Requests", 86_400.0),
+        ({"retry_after": float("nan")}, "Too Many Requests: retry after 9", 9.0),
         ({}, "Too Many Requests: retry after 12", 12.0),
         ({}, "Too Many Requests", DEFAULT_REST),
         ({"retry_after": True}, "Too Many Requests", DEFAULT_REST),

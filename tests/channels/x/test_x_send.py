@@ -187,7 +187,7 @@ def test_everything_short_of_a_plain_answer_is_unknown(
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (http("400 Bad Request", "[]"), MessageRefused),
+        (http("400 Bad Request", "[]"), Unknown),
         (http("400 Bad Request", '{"errors":"odd"}'), MessageRefused),
         (http("403 Forbidden", '{"detail":5,"errors":[null]}'), MessageRefused),
         (http("403 Forbidden", "<html>Attention Required!</html>"), ChannelClosed),
