@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, or_, select, update
 
 from distributor.core.message import Content, Edition, Recipient
 from distributor.core.sending import Evidence, UnknownDelivery
+from distributor.core.tally import count as tally
 from distributor.core.waking import Wakeup
 from distributor.storage.among import prefer_indexes
 from distributor.storage.database import Database
@@ -86,6 +87,8 @@ class Recovery:
         for row, verdict in verdicts:
             _apply(connection, row, verdict, now)
             counts[verdict[0]] += 1
+        for state, number in counts.items():
+            tally("lease_expiries" if why == _EXPIRED else "recoveries", state, by=number)
         for name, count in sorted(channels.items()):
             self._database.announce(connection, Wakeup(name, audience=count))
         _alarm(connection, counts["unknown"], why, now)
