@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.cli.desk import Folder, lately
 from tests.cli.test_look import lose_an_answer
-from tests.storage.scene import add_edition, states
+from tests.storage.scene import add_edition, add_readers, states
+
+
+@pytest.fixture
+def busy(folder: Folder) -> Folder:
+    """Three readers, and an edition on each channel that is not late yet."""
+    with folder.open() as storage:
+        add_readers(storage, lately(0.6), 3)
+        add_edition(storage, lately(0.6), channel="tg", number=1)
+        add_edition(storage, lately(0.6), channel="letter", list_name="readers", number=1)
+    return folder
 
 
 def test_a_pause_says_how_many_messages_wait_for_its_end(busy: Folder) -> None:
@@ -81,6 +93,6 @@ def test_all_unknown_ones_of_an_edition_are_settled_at_once_and_the_time_left_is
 
 def test_why_something_is_held_stands_beside_it(busy: Folder) -> None:
     with busy.open() as storage:
-        add_edition(storage, lately(5), number=5)
+        add_edition(storage, lately(5), number=5, lateness=timedelta(hours=1))
         storage.recovery.hold_late(lately(0))
     assert "late" in busy.type("deliveries", "--state", "held").out
