@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from distributor.core.errors import StorageError
@@ -260,7 +260,8 @@ def explain_failure(error: DBAPIError | sqlite3.Error) -> str | None:
     for mark, sentence in _SENTENCES:
         if mark in text:
             return sentence
-    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    is_away = isinstance(error, OperationalError) and not code and not isinstance(cause, sqlite3.Error)
+    is_lost = is_away or (isinstance(error, DBAPIError) and error.connection_invalidated)
     return "the database server cannot be reached" if is_lost else None
 
 
