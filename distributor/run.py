@@ -23,6 +23,7 @@ from distributor.storage.aftermath import check_in
 from distributor.storage.backup import upgrade_with_backup
 from distributor.storage.database import Database
 from distributor.storage.lock import Lock, lock_database
+from distributor.storage.regular_backups import RegularBackups
 from distributor.storage.workers import BEAT_SECONDS
 from distributor.upkeep import Upkeep
 
@@ -165,11 +166,18 @@ class Process:
             chores.append(lock.renew)
         if self._roles & {"worker", "clock"}:
             chores.append(upkeep.look_after_dead)
+            chores.append(self._keep_backups(app))
         if engine is not None and "worker" in self._roles:
             chores += [engine.recover, lambda: wake_forgotten(app.storage.lanes, engine, app.clock())]
         rounds = Rounds(chores, BEAT_SECONDS)
         self._later("rounds", rounds.stop)
         rounds.start()
+
+    def _keep_backups(self, app: App) -> Callable[[], object]:
+        every, kept = self._settings.backup_every, self._settings.backups_kept
+        backups = RegularBackups(app.storage.database, app.state_dir, every, kept)
+        self._later("backups", backups.stop)
+        return lambda: backups.keep_up(app.clock())
 
     def _start_alerts(self, app: App) -> None:
         from distributor.alerts import Alerts

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from distributor import channels, sources  # noqa: E402
 from distributor.core.duration import describe_duration  # noqa: E402
-from distributor.settings import alerts  # noqa: E402
+from distributor.settings import alerts, database  # noqa: E402
 from distributor.settings import model as models  # noqa: E402
 from distributor.settings.explain import is_secret, list_fields  # noqa: E402
 
@@ -62,7 +62,7 @@ def write_page() -> str:
     parts = [INTRODUCTION]
     for name, model in (
         ("site", models.SiteSettings),
-        ("database", models.DatabaseSettings),
+        ("database", database.DatabaseSettings),
         ("web", models.WebSettings),
         ("network", models.NetworkSettings),
         ("alerts", alerts.AlertSettings),

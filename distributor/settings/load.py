@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from distributor.settings.alerts import AlertEmail, AlertSettings
+from distributor.settings.database import DatabaseSettings
 from distributor.settings.doubts import find_doubts
 from distributor.settings.explain import add_errors
 from distributor.settings.model import (
-    DatabaseSettings,
     NetworkSettings,
     ScheduleEntry,
     Settings,
@@ -106,6 +106,8 @@ class _Loader:
             folders["templates_dir"],
             state_dir,
             engine=self._read_engine(database.url),
+            backup_every=database.backup_every,
+            backups_kept=database.backups_kept,
         )
         return find_doubts(settings, self._doubts, self._problems)
 

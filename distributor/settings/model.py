@@ -76,17 +76,6 @@ def split_listen(value: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _check_database(value: SecretStr) -> SecretStr:
-    url = value.get_secret_value()
-    if url.startswith(("postgresql://", "postgresql+psycopg://")):
-        return value
-    if url.startswith("postgres://"):
-        raise ValueError("begins with postgres://; write postgresql://")
-    if not url.startswith("sqlite:///") or len(url) <= len("sqlite:///"):
-        raise ValueError('must be "sqlite:///path/to/file.db" or "postgresql://user:password@host/database"')
-    return value
-
-
 def _check_utm(value: dict[str, str]) -> dict[str, str]:
     for name in value:
         if name.removeprefix("utm_") not in _UTM_NAMES:
@@ -152,16 +141,6 @@ class SiteSettings(Section):
     def describe(self) -> Site:
         """The newsroom as channels and templates know it."""
         return Site(self.name, self.public_url, self.timezone, self.language, dict(self.follow))
-
-
-class DatabaseSettings(Section):
-    """Where everything is kept."""
-
-    url: Annotated[SecretStr, AfterValidator(_check_database)] | None = Field(
-        default=None,
-        description='"sqlite:///path/to/file.db" or "postgresql://user:password@host/database". '
-        "Default: the SQLite file distributor.db in state_dir.",
-    )
 
 
 class WebSettings(Section):
@@ -295,3 +274,6 @@ class Settings:
     doubts: tuple[str, ...] = ()
     #: auto | local | procrastinate
     engine: str = "auto"
+    #: How often the database file is copied, and how many of these copies are kept; 0: none are made.
+    backup_every: timedelta = timedelta(hours=1)
+    backups_kept: int = 24

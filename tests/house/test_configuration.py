@@ -13,10 +13,10 @@ from distributor import channels, sources
 from distributor.app import read_settings
 from distributor.settings import Settings
 from distributor.settings.alerts import AlertEmail, AlertSettings
+from distributor.settings.database import DatabaseSettings
 from distributor.settings.explain import list_fields
 from distributor.settings.load import SECTIONS
 from distributor.settings.model import (
-    DatabaseSettings,
     FilterSettings,
     NetworkSettings,
     ScheduleEntry,
