@@ -188,7 +188,11 @@ def _list_whole() -> Iterator[Shape]:
     yield Shape("the answer with too long a length", say(too_long), UNKNOWN, after)
     for year in ("1970", "2099", "99999999999999999999"):
         dated = f"Mon, 23 Nov {year} 07:30:00 GMT"
-        yield Shape(f"the answer from the year {year[:5]}", say(lambda r, d=dated: r.but(date=d)), SENT, after)
+        yield Shape(f"the answer from the year {year[:5]}", say(date(dated)), SENT, after)
+
+
+def date(text: str) -> Callable[[HttpReply], HttpReply]:
+    return lambda reply: reply.but(date=text)
 
 
 def list_shapes() -> list[Shape]:

@@ -75,6 +75,10 @@ TELEGRAM_WAITS = (
 )
 
 
+def _name(value: str) -> str:
+    return value if len(value) < 40 else f"of {len(value)} digits"
+
+
 def _say_no(status: int) -> Shape:
     def play(talk: HttpTalk) -> None:
         talk.say(talk.refusal.but(status=status))
@@ -98,17 +102,17 @@ def _say_telegram_wait(value: str) -> Shape:
         talk.say(HttpReply(429, {}, (words % value).encode()))
         talk.end()
 
-    return Shape(f"429 retry_after {value[:10]}", play, {"telegram": NOT_SENT, "": ""}, (BEFORE,))
+    return Shape(f"429 retry_after {_name(value)}", play, {"telegram": NOT_SENT, "": ""}, (BEFORE,))
 
 
 def _list_too_often() -> Iterator[Shape]:
     yield _say_too_often("429 without a time", "X-Nothing", "said")
     for value in WAITS:
-        yield _say_too_often(f"429 Retry-After {value[:10]}", "Retry-After", value)
+        yield _say_too_often(f"429 Retry-After {_name(value)}", "Retry-After", value)
     skewed = {"Date": "Thu, 01 Jan 1970 00:00:00 GMT", "X-Rate-Limit-Remaining": "0"}
     for header in ("X-Rate-Limit-Reset", "X-RateLimit-Reset"):
         for value in ("1", "99999999999", "9" * 400, "-5", "soon"):
-            yield _say_too_often(f"429 {header} {value[:10]}, skewed Date", header, value, skewed)
+            yield _say_too_often(f"429 {header} {_name(value)}, skewed Date", header, value, skewed)
     odd = {"Date": "Mon, 23 Nov 99999999999999999999 07:30:00 +0000", "X-Rate-Limit-Remaining": "0"}
     yield _say_too_often("429 with a Date of no calendar", "X-RateLimit-Reset", "1790000000", odd)
     odd = {"Date": "Mon, 01 Jan 0001 00:00:00 +2359", "X-Rate-Limit-Remaining": "0"}
