@@ -38,9 +38,9 @@ class Account:
 def settle_accounts(
     planned: Sequence[Pair], seen: Sequence[Pair], rows: Sequence[Any], kills: int, in_flight: Mapping[str, int]
 ) -> Account:
-    """Compare what was to go out, what was seen and the ledger's rows (channel, title, address, state, may_duplicate).
+    """Compare what was to go out, what was seen and what the ledger says.
 
-    A pair is (channel, address or "", title).
+    A pair is (channel, address or "", title); a row has channel, title, address, state and may_duplicate.
     """
     account = Account(kills=kills, deliveries=len(planned))
     counts, wanted = Counter(seen), set(planned)

@@ -1,7 +1,7 @@
 """The product as it is, with one bomb in it: it dies by kill -9 the n-th time it reaches a named boundary.
 
-`python -m tests.chaos.child POINT N -- run --config FILE` runs one command so. `--trace FILE` (before POINT) keeps the
-names of the boundaries it came by, one a line; POINT "-" sets no bomb.
+`python -m tests.chaos.child POINT N -- run --config FILE` runs one command so. `--trace FILE` (before POINT)
+keeps the names of the boundaries it came by, one a line; POINT "-" sets no bomb.
 """
 
 from __future__ import annotations

@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sqlite3
+from collections import namedtuple
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 _numbers = itertools.count(1)
@@ -20,6 +23,8 @@ class Keeping(Protocol):
 
     def save(self) -> None: ...
     def restore(self) -> None: ...
+    def ask(self, sentence: str) -> list[Any]: ...
+    def tell(self, sentence: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -41,6 +46,17 @@ class SqliteKeeping:
         shutil.rmtree(self._var, ignore_errors=True)
         shutil.copytree(self._saved, self._var)
 
+    def ask(self, sentence: str) -> list[Any]:
+        """A connection that comes and goes, as a command beside the running product has it."""
+        with closing(sqlite3.connect(self._var / "distributor.db", timeout=10.0)) as connection:
+            cursor = connection.execute(sentence)
+            row = namedtuple("Row", [column[0] for column in cursor.description], rename=True)  # type: ignore[misc]
+            return [row(*values) for values in cursor.fetchall()]
+
+    def tell(self, sentence: str) -> None:
+        with closing(sqlite3.connect(self._var / "distributor.db", timeout=10.0)) as connection, connection:
+            connection.execute(sentence)
+
     def close(self) -> None:
         return
 
@@ -56,20 +72,45 @@ class PostgresKeeping(SqliteKeeping):
         super().__init__(var)
         self._name = f"chaos_{os.getpid()}_{next(_numbers)}"
         self._connection = psycopg.connect(server_url, autocommit=True)
+        self._asking: Any = None
         self.url = urlsplit(server_url)._replace(path=f"/{self._name}").geturl()
         self._execute(f"CREATE DATABASE {self._name} STRATEGY file_copy")
 
     def save(self) -> None:
         super().save()
+        self._hang_up()
         self._execute(f"DROP DATABASE IF EXISTS {self._name}_saved WITH (FORCE)")
         self._copy(self._name, f"{self._name}_saved")
 
     def restore(self) -> None:
         super().restore()
+        self._hang_up()
         self._execute(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
         self._copy(f"{self._name}_saved", self._name)
 
+    def ask(self, sentence: str) -> list[Any]:
+        from psycopg.rows import namedtuple_row
+
+        with self._connected().cursor(row_factory=namedtuple_row) as cursor:
+            return list(cursor.execute(sentence.encode()).fetchall())
+
+    def tell(self, sentence: str) -> None:
+        self._connected().execute(sentence.encode())
+
+    def _connected(self) -> Any:
+        import psycopg
+
+        if self._asking is None:
+            self._asking = psycopg.connect(self.url, autocommit=True)
+        return self._asking
+
+    def _hang_up(self) -> None:
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
+
     def close(self) -> None:
+        self._hang_up()
         for name in (self._name, f"{self._name}_saved"):
             self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         self._connection.close()

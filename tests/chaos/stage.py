@@ -1,4 +1,4 @@
-"""A newsroom on loopback that can be put back to where it was: feed, sandboxes, configuration, and a first day behind it.
+"""A newsroom on loopback that can be put back to where it was: feed, sandboxes, configuration, and a first day.
 
 Its readers, its history and a story that went out yesterday are made once by the product itself and saved. A run
 begins with two new stories in the feed, and a weekly letter that has been due for ten minutes.
@@ -43,8 +43,9 @@ class Feed(FeedSite):
     def answer(self, path: str) -> tuple[bytes, str]:
         body, kind = super().answer(path)
         extra = "".join(
-            f"<item><guid isPermaLink='false'>{name}</guid><link>{self.url}/{name}</link><category>Weekly</category>"
-            f"<title>{escape(name)}</title><description>About {name}.</description></item>"
+            f"<item><guid isPermaLink='false'>{name}</guid><link>{self.url}/{name}</link>"
+            f"<category>Weekly</category><title>{escape(name)}</title>"
+            f"<description>About {name}.</description></item>"
             for name in self.items
         )
         return body.replace(b"</channel>", extra.encode() + b"</channel>"), kind
@@ -119,8 +120,8 @@ class Stage:
         life.terminate()
         assert life.wait() == 0, self.log.read_text()[-3000:]
         now = time.time()
-        self.tell("UPDATE post SET ripe_at = :t WHERE status = 'live'", t=now - 1800)
-        self.tell("UPDATE schedule SET started_at = :s, planned_until = :t", s=now - 3600, t=now - 900)
+        self.tell(f"UPDATE post SET ripe_at = {now - 1800} WHERE status = 'live'")
+        self.tell(f"UPDATE schedule SET started_at = {now - 3600}, planned_until = {now - 900}")
         self.keeping.save()
 
     # -- during a run ----------------------------------------------------------------------------------------
@@ -175,22 +176,13 @@ class Stage:
 
     # -- questions to the database ---------------------------------------------------------------------------
 
-    def ask(self, sentence: str, **values: object) -> list[Any]:
-        database = Database(self.keeping.url)
-        try:
-            with database.read() as connection:
-                return list(connection.execute(text(sentence), values).all())
-        finally:
-            database.close()
+    def ask(self, sentence: str) -> list[Any]:
+        """The rows of one question, as named tuples, over a connection of the tests' own."""
+        return self.keeping.ask(sentence)
 
-    def tell(self, sentence: str, **values: object) -> None:
+    def tell(self, sentence: str) -> None:
         """Change the database behind the product's back, while it does not run."""
-        database = Database(self.keeping.url)
-        try:
-            with database.write("chaos.tell") as connection:
-                connection.execute(text(sentence), values)
-        finally:
-            database.close()
+        self.keeping.tell(sentence)
 
     def is_settled(self, titles: list[str], editions: int) -> bool:
         """Whether so many editions of these titles are there and nothing of them waits or is on the wire."""

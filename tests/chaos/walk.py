@@ -29,9 +29,10 @@ class Walked:
     #: Bombs whose boundary was never reached.
     duds: list[Bomb] = field(default_factory=list)
     seconds: float = 0.0
+    name: str = "a day"
 
     def __str__(self) -> str:
-        return " then ".join(map(str, self.bombs)) or "no kill"
+        return f"{self.name}: " + (" then ".join(map(str, self.bombs)) or "no kill")
 
 
 def walk(stage: Stage, bombs: Sequence[Bomb], roles: str = "web,clock,worker") -> Walked:
@@ -73,7 +74,7 @@ def live(stage: Stage, bomb: Bomb | None, titles: list[str], roles: str, trace: 
 
 def wait_until_done(stage: Stage, life: Life, titles: list[str]) -> int | None:
     deadline = time.monotonic() + PATIENCE
-    while not life.dead.wait(0.05):
+    while not life.dead.wait(0.1):
         is_late = time.monotonic() > deadline
         # A process that does not listen yet has not learnt to stop in order either.
         if is_late or (stage.is_settled(titles, editions_of(titles)) and stage.is_listening()):
