@@ -1,0 +1,211 @@
+"""Real mail servers from a distribution's packages, each started on loopback in a folder of its own.
+
+All of them deliver whatever they accept for example.com into one Maildir, so that every byte can be compared.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+DOMAIN = "example.com"
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """A running server: its port, and where its mails arrive."""
+
+    port: int
+    maildir: Path
+
+    def list_mails(self) -> list[Path]:
+        return [path for part in ("new", "cur") for path in (self.maildir / part).glob("*")]
+
+
+def find_program(*names: str) -> str | None:
+    """The first of these programs that is installed, also where only root's PATH looks."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"
+    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+
+
+def why_not(name: str) -> str:
+    """Why a server cannot be run here; "" when it can."""
+    if find_program(PROGRAMS[name]) is None:
+        return f"{name} is not installed (Debian's package {PACKAGES[name]})"
+    return "" if os.geteuid() == 0 else f"{name} drops privileges by itself, so it must be started by root"
+
+
+@contextmanager
+def run_mail_server(name: str, folder: Path) -> Iterator[MailServer]:
+    """The server, until the block ends."""
+    port = _find_port()
+    maildir = folder / "mail" / "inbox"
+    command = WRITERS[name](folder, port)
+    for part in ("new", "cur", "tmp"):
+        (maildir / part).mkdir(parents=True, exist_ok=True)
+    for path in (folder / "mail", maildir, *maildir.iterdir()):
+        os.chown(path, *_nobody())
+    # Servers walk down to the Maildir with the rights of the reader.
+    folder.chmod(0o755)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            _wait_for(port, process, folder / "log")
+            yield MailServer(port, maildir)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _nobody() -> tuple[int, int]:
+    user = pwd.getpwnam("nobody")
+    return user.pw_uid, user.pw_gid
+
+
+def _find_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"it ended: {log.read_text()}"
+        with socket.socket() as one:
+            one.settimeout(5)
+            if one.connect_ex(("127.0.0.1", port)) == 0 and one.recv(3) == b"220":
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"no greeting: {log.read_text()}")
+
+
+def _write_postfix(folder: Path, port: int) -> list[str]:
+    uid, gid = _nobody()
+    config, queue, data = folder / "etc", folder / "queue", folder / "data"
+    daemons = subprocess.check_output(["postconf", "-d", "-h", "daemon_directory"], text=True).strip()
+    for path in (config, queue, data):
+        path.mkdir()
+    os.chown(data, pwd.getpwnam("postfix").pw_uid, -1)
+    (config / "main.cf").write_text(
+        f"""compatibility_level = 3.6
+queue_directory = {queue}
+data_directory = {data}
+daemon_directory = {daemons}
+maillog_file_prefixes = {folder}
+maillog_file = {folder}/maillog
+myhostname = relay.example.org
+mydestination =
+inet_interfaces = loopback-only
+mynetworks = 127.0.0.0/8
+alias_maps =
+local_recipient_maps =
+virtual_mailbox_domains = {DOMAIN}
+virtual_mailbox_base = {folder}/mail
+virtual_mailbox_maps = static:inbox/
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_minimum_uid = 1
+smtpd_client_connection_rate_limit = 0
+smtpd_reject_unlisted_recipient = no
+smtpd_recipient_restrictions =
+    check_recipient_access inline:{{ {{gone@{DOMAIN} = 550 5.1.1 there is no such mailbox}} }}
+    permit_mynetworks reject
+message_size_limit = 300000
+"""
+    )
+    services = "\n".join(
+        (
+            f"127.0.0.1:{port} inet n - n - - smtpd",
+            "cleanup unix n - n - 0 cleanup",
+            "qmgr unix n - n 300 1 qmgr",
+            "rewrite unix - - n - - trivial-rewrite",
+            "bounce unix - - n - 0 bounce",
+            "defer unix - - n - 0 bounce",
+            "anvil unix - - n - 1 anvil",
+            "error unix - - n - - error",
+            "retry unix - - n - - error",
+            "proxymap unix - - n - - proxymap",
+            "virtual unix - n n - - virtual",
+            "showq unix n - n - - showq",
+            "postlog unix-dgram n - n - 1 postlogd",
+            "flush unix n - n 1000? 0 flush",
+        )
+    )
+    (config / "master.cf").write_text(services + "\n")
+    # It makes the folders of the queue.
+    subprocess.run(["postfix", "-c", str(config), "check"], check=False, capture_output=True)
+    return [f"{daemons}/master", "-c", str(config), "-d"]
+
+
+def _write_exim(folder: Path, port: int) -> list[str]:
+    config, spool = folder / "exim.conf", folder / "spool"
+    spool.mkdir()
+    os.chown(spool, pwd.getpwnam("Debian-exim").pw_uid, -1)
+    config.write_text(
+        f"""primary_hostname = relay.example.org
+spool_directory = {spool}
+log_file_path = {spool}/log-%s
+domainlist local_domains = {DOMAIN}
+acl_smtp_rcpt = acl_rcpt
+acl_smtp_data = acl_data
+message_size_limit = 300000
+smtp_accept_max = 100
+queue_run_max = 20
+never_users =
+pipelining_connect_advertise_hosts =
+begin acl
+acl_rcpt:
+  deny local_parts = gone
+       message = there is no such mailbox
+  accept
+acl_data:
+  accept
+begin routers
+inbox:
+  driver = accept
+  domains = +local_domains
+  transport = maildir
+begin transports
+maildir:
+  driver = appendfile
+  maildir_format
+  directory = {folder}/mail/inbox
+  user = nobody
+  group = nogroup
+  create_directory = false
+"""
+    )
+    program = find_program("exim4")
+    assert program is not None
+    return [program, "-C", str(config), "-bdf", "-q1m", "-oX", f"127.0.0.1.{port}", "-oP", f"{folder}/pid"]
+
+
+def _write_opensmtpd(folder: Path, port: int) -> list[str]:
+    config = folder / "smtpd.conf"
+    config.write_text(
+        f"""smtp max-message-size 300000
+smtp limit max-mails 100000
+smtp limit max-rcpt 1000
+table everyone {{ "@{DOMAIN}" = "nobody" }}
+listen on 127.0.0.1 port {port} hostname relay.example.org
+action "inbox" maildir "{folder}/mail/inbox" virtual <everyone>
+match from any for domain "{DOMAIN}" action "inbox"
+"""
+    )
+    program = find_program("smtpd")
+    assert program is not None
+    return [program, "-d", "-f", str(config)]
+
+
+PROGRAMS = {"postfix": "postfix", "exim": "exim4", "opensmtpd": "smtpd"}
+PACKAGES = {"postfix": "postfix", "exim": "exim4-daemon-light", "opensmtpd": "opensmtpd"}
+WRITERS = {"postfix": _write_postfix, "exim": _write_exim, "opensmtpd": _write_opensmtpd}
