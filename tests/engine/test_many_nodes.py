@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_two_machines_share_a_rate_limit(make_nodes: MakeNodes) -> None:
     wait_for("all", lambda: len(one.public.seen) >= 8, lambda: (one.sweep(), two.sweep()))
     times = sorted(seen.at for seen in one.public.seen)
     assert len(times) == 8
-    assert min(after - before for before, after in zip(times, times[1:], strict=False)) > 0.2
+    assert min(after - before for before, after in pairwise(times)) > 0.2
 
 
 def test_a_list_is_shared_by_the_machines_that_are_there(make_nodes: MakeNodes) -> None:
@@ -88,16 +89,11 @@ def test_a_machine_that_comes_later_takes_part(make_nodes: MakeNodes) -> None:
 
 def test_a_lane_whose_holder_is_silent_is_inherited(make_nodes: MakeNodes) -> None:
     one, two = make_nodes(2, {"tg": voice()})
-    dead = "gone"
-    batch = one.storage.taking_turns(make_turn(True)).ledger.claim(
-        "tg", limit=1, paces=(), fence=dead, lease=900.0, now=read_clock()
-    )
     one.add_edition("tg", 1)
-    batch = one.storage.taking_turns(make_turn(True)).ledger.claim(
-        "tg", limit=1, paces=(), fence=dead, lease=900.0, now=read_clock()
-    )
+    ledger = one.storage.taking_turns(make_turn(True)).ledger
+    batch = ledger.claim("tg", limit=1, paces=(), fence="gone", lease=900.0, now=read_clock())
     assert getattr(batch, "claimed", None)
-    assert one.storage.recovery.list_holders() == {dead}
+    assert one.storage.recovery.list_holders() == {"gone"}
     story = two.add_edition("tg", 2)
     two.start()
     wait_for("the next story", lambda: two.public.editions() == [story], two.sweep)
