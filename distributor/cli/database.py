@@ -68,19 +68,20 @@ def check(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
 
     Example: distributor db check --json
     """
-    from distributor.storage.backup import check as check_database
-    from distributor.storage.database import Database
+    from distributor.app import read_clock
+    from distributor.storage.checking import check as check_database
 
-    database = Database(load(config).database_url.get_secret_value())
-    try:
-        result = check_database(database)
-    finally:
-        database.close()
+    settings = load(config)
+    with restoring.database_of(settings) as database:
+        result = check_database(database, settings.state_dir, read_clock())
     if as_json:
-        show_json({"version": result.version, "rows": result.rows, "problems": result.problems})
+        names = ("version", "rows", "problems", "notes")
+        show_json({name: getattr(result, name) for name in names})
     else:
         for name, count in result.rows.items():
             typer.echo(f"{name:16} {count}")
+        for note in result.notes:
+            tell(note)
     if result.problems:
         raise fail("\n".join(result.problems))
     tell("the database is sound")

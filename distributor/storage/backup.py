@@ -1,29 +1,16 @@
-"""Copies and checks of the database while it is in use."""
+"""Copies of the database while it is in use."""
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-
-from sqlalchemy import text
 
 from distributor.core.errors import StorageError
 from distributor.core.points import reach
 from distributor.storage import schema
 from distributor.storage.copying import copy_sqlite, find_damage, sync
 from distributor.storage.database import Database
-from distributor.storage.tables import metadata
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What `db check` found. No problems: the database is sound and this program understands it."""
-
-    version: str
-    rows: dict[str, int]
-    problems: tuple[str, ...]
 
 
 def backup_sqlite(database: Database, target: Path, is_quick: bool = False) -> Path:
@@ -74,37 +61,3 @@ def upgrade_with_backup(database: Database, now: datetime) -> tuple[str | None, 
         copy = backup_sqlite(database, name_backup(database, now))
     found, after = schema.upgrade(database)
     return found, after, copy
-
-
-def check(database: Database) -> CheckResult:
-    """Look the database over without changing it: structure, foreign keys, version, accounting."""
-    version = schema.read_version(database)
-    problems: list[str] = []
-    if version is None:
-        return CheckResult("", {}, ("the database is empty; run: distributor db upgrade",))
-    if version != schema.HEAD:
-        problems.append(f"the database is at version {version}, this program needs {schema.HEAD}")
-        return CheckResult(version, {}, tuple(problems))
-    if database.is_sqlite:
-        problems += _integrity(database)
-    with database.read() as connection:
-        rows = {}
-        for name in sorted(metadata.tables):
-            rows[name] = int(connection.execute(text(f'SELECT count(*) FROM "{name}"')).scalar_one())  # noqa: S608
-    from distributor.storage.reports import Reports
-
-    problems += [
-        f"edition {edition_id}: its deliveries do not add up to its audience"
-        for edition_id in Reports(database).find_mismatches()
-    ]
-    return CheckResult(version, rows, tuple(problems))
-
-
-def _integrity(database: Database) -> list[str]:
-    with database.read() as connection:
-        found = [row[0] for row in connection.execute(text("PRAGMA integrity_check(20)"))]
-        broken = [
-            f"{row[0]} row {row[1]} points to nothing"
-            for row in connection.execute(text("PRAGMA foreign_key_check"))
-        ]
-    return [line for line in found if line != "ok"] + broken

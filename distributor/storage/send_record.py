@@ -137,6 +137,15 @@ def read_lines(path: Path, instance: str) -> Iterator[Line]:
                     yield line
 
 
+def count_odd_lines(path: Path, instance: str) -> int:
+    """Lines of this installation that say nothing: cut off by a full disk or a power cut. Raises OSError."""
+    with path.open("rb") as file:
+        ours = [raw for raw in file if raw[2 : 2 + len(instance) + 1] == f"{instance} ".encode()]
+    ended = [raw for raw in ours if raw.endswith(_END.encode())]
+    said = sum(_parse(raw[: -len(_END)].decode("utf-8", "replace"), instance) is not None for raw in ended)
+    return len(ours) - said
+
+
 def _parse(text: str, instance: str) -> Line | None:
     kind, *words = text.split(" ")
     if not words or words[0] != instance:

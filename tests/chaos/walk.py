@@ -134,7 +134,7 @@ def list_rows(stage: Stage) -> list[Any]:
 
 def check_house(stage: Stage) -> list[str]:
     """What must be in order after every stop: sums, structure, journals."""
-    from distributor.storage.backup import check
+    from distributor.storage.checking import check
     from distributor.storage.database import Database
 
     database = Database(stage.keeping.url)

@@ -72,7 +72,7 @@ def test_sums_that_do_not_agree_are_found(busy: Folder) -> None:
     done = busy.type("db", "check", "--json")
     assert done.code == 1
     assert done.json["problems"] == ["edition 2: its deliveries do not add up to its audience"]
-    assert "edition 2 does not add up" in busy.type("status").out
+    assert "deliveries of edition 2 do not add up" in busy.type("status").out
 
 
 def test_checking_changes_nothing_and_makes_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from distributor.core.errors import StorageError
 from distributor.storage import Storage, join_stores, open_storage, schema
-from distributor.storage.backup import backup_sqlite, check, name_backup
+from distributor.storage.backup import backup_sqlite, name_backup
+from distributor.storage.checking import check
 from distributor.storage.database import Database
 from distributor.storage.tables import metadata
 from tests.storage.scene import add_edition
