@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distributor.cli.output import DEFAULT_CONFIG, Config, Json, command, opened, show, show_json, tell
 from distributor.core.reporting import GroupBy
+
+if TYPE_CHECKING:
+    from distributor.app import App
+    from distributor.core.needs import Situation
 
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many rows.")]
 
@@ -83,51 +87,37 @@ def status(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
 
     Example: distributor status
     """
+    from distributor.core.needs import find_needs, list_notes
+
     with opened(config) as app:
-        reports = app.storage.reports
-        counts = reports.count_deliveries()
-        paused = app.storage.decisions.list_paused()
-        sources = app.storage.posts.load_sources()
-        held_posts = reports.count_by_status().get("held", 0)
-        stuck = reports.list_editions(state="parked") + reports.list_editions(state="held")
-        mismatches = reports.find_mismatches()
-    needs = _needs(counts, paused, held_posts, len(stuck), mismatches)
-    needs += [f"source {row.name}: {row.error}" for row in sources.values() if row.error]
+        view = _read_situation(app)
+    needs, notes = find_needs(view), list_notes(view)
     states: dict[str, dict[str, int]] = {}
-    for (name, state), number in sorted(counts.items()):
+    for (name, state), number in sorted(view.deliveries.items()):
         states.setdefault(name, {})[state] = number
     if as_json:
-        show_json({"deliveries": states, "paused": paused, "needs": needs})
+        paused = {name: row.reason for name, row in view.channels.items() if row.is_paused}
+        shown = [{"level": one.level, "what": one.what, "type": one.commands} for one in needs]
+        show_json({"deliveries": states, "paused": paused, "needs": shown, "notes": notes})
     else:
         rows = [{"channel": name, "deliveries": found} for name, found in states.items()]
         show(rows, ("channel", "deliveries"), as_json=False, empty="no deliveries yet")
-        for line in needs:
-            typer.echo(f"! {line}")
+        for line in notes:
+            typer.echo(f"- {line}")
+        for one in needs:
+            typer.echo(f"! {one.what}")
+            for words in one.commands:
+                typer.echo(f"    {words}")
     if needs:
         raise typer.Exit(1)
     tell("nothing needs you")
 
 
-def _needs(
-    counts: dict[tuple[str, str], int], paused: dict[str, str], held_posts: int, stuck: int, mismatches: list[int]
-) -> list[str]:
-    total: dict[str, int] = {}
-    for (_, state), number in counts.items():
-        total[state] = total.get(state, 0) + number
-    lines = []
-    if total.get("unknown"):
-        lines.append(
-            f"{total['unknown']} deliveries may or may not have gone out: distributor deliveries --state unknown, "
-            "then: deliveries resolve ID --sent|--resend|--leave"
-        )
-    if total.get("held"):
-        lines.append(f"{total['held']} deliveries are held: distributor deliveries --state held")
-    lines += [f"{name} is paused ({why}): distributor resume {name}" for name, why in sorted(paused.items())]
-    if held_posts:
-        lines.append(f"{held_posts} stories are held: distributor posts --status held, then: posts release ID")
-    if stuck:
-        lines.append(
-            f"{stuck} editions are parked or held: distributor editions, then: editions release ID or drop ID"
-        )
-    lines += [f"edition {number} does not add up; this is a bug, please report it" for number in mismatches]
-    return lines
+def _read_situation(app: App) -> Situation:
+    from distributor.pipeline.needs import read_situation
+
+    storage = app.storage
+    limits = {one.name: app.words_channel(one.name).limits for one in app.settings.channels}
+    names = [one.name for one in app.settings.sources]
+    stamps = storage.figures.load_paces()
+    return read_situation(storage.reports, storage.posts, stamps, limits, names, app.clock())

@@ -32,6 +32,17 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True)
+class HeldRow:
+    """Held messages of one edition that have the same reason."""
+
+    edition_id: int
+    channel: str
+    title: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
 class EditionRow:
     """One edition with its deliveries by state."""
 
@@ -92,6 +103,8 @@ class ChannelRow:
     last_ok_at: datetime | None
     last_error: str
     last_error_at: datetime | None
+    #: Who paused it.
+    by: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from distributor.core.reporting import (
     NoticeRow,
 )
 from distributor.storage.click_reports import ClickReports
+from distributor.storage.stuck import StuckReports
 from distributor.storage.tables import (
     attempt,
     channel,
@@ -28,7 +29,7 @@ from distributor.storage.tables import (
 )
 
 
-class Reports(ClickReports):
+class Reports(ClickReports, StuckReports):
     """Questions only; nothing here changes anything."""
 
     def count_deliveries(self) -> dict[tuple[str, str], int]:
@@ -125,6 +126,7 @@ class Reports(ClickReports):
                     row.last_ok_at,
                     row.last_error,
                     row.last_error_at,
+                    row.by,
                 )
                 for row in connection.execute(select(channel))
             }

@@ -23,7 +23,7 @@ def folder(tmp_path: Path, sqlite_ready: Path) -> Folder:
 def busy(folder: Folder) -> Folder:
     """Three readers, two stories, and an edition of the first on each channel, waiting to be sent."""
     with folder.open() as storage:
-        now = lately()
+        now = lately(0.2)
         add_readers(storage, now, 3)
         add_edition(storage, now, channel="tg", number=1)
         add_edition(storage, now, channel="letter", list_name="readers", number=1)

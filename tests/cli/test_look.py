@@ -15,13 +15,13 @@ from tests.storage.scene import add_edition
 
 def lose_an_answer(storage: Storage, channel: str = "tg") -> int:
     """A delivery of this channel becomes unknown; returns its number."""
-    batch = storage.ledger.claim(channel, limit=1, paces=(), fence="me", lease=900, now=lately(0.5))
+    batch = storage.ledger.claim(channel, limit=1, paces=(), fence="me", lease=900, now=lately(0.1))
     assert isinstance(batch, Batch)
     (item,) = batch.claimed
-    storage.ledger.start([item.delivery_id], "me", lately(0.5))
+    storage.ledger.start([item.delivery_id], "me", lately(0.1))
     what = settle(Unknown("the connection broke", "reset"), 1, 20, 1)
-    done = Settled(item.delivery_id, 1, lately(0.5), lately(0.5), what)
-    storage.ledger.settle(channel, "me", [done], lately(0.5))
+    done = Settled(item.delivery_id, 1, lately(0.1), lately(0.1), what)
+    storage.ledger.settle(channel, "me", [done], lately(0.1))
     return item.delivery_id
 
 
@@ -50,8 +50,8 @@ JSON_COMMANDS = {
 def test_json_is_json_with_and_without_content(folder: Folder, has_content: bool) -> None:
     if has_content:
         with folder.open() as storage:
-            add_edition(storage, lately())
-            add_edition(storage, lately(), channel="letter", list_name="readers", number=2)
+            add_edition(storage, lately(0))
+            add_edition(storage, lately(0), channel="letter", list_name="readers", number=2)
     for words, shape in JSON_COMMANDS.items():
         done = folder.type(*words.split(), "--json")
         assert done.code == 0, words + done.told
@@ -93,6 +93,7 @@ def test_while_all_is_well_nobody_is_needed(busy: Folder) -> None:
         "deliveries": {"letter": {"queued": 3}, "tg": {"queued": 1}},
         "paused": {},
         "needs": [],
+        "notes": [],
     }
 
 
@@ -100,17 +101,18 @@ def test_status_says_what_is_stuck_why_and_what_to_type(busy: Folder) -> None:
     with busy.open() as storage:
         lose_an_answer(storage)
         storage.decisions.pause("letter", "wrong headline", "anna", lately(0))
-        storage.posts.note_failure("front", "{}", "the site answers 503", None, lately(0))
     done = busy.type("status")
     assert done.code == 1
     for sentence in (
-        "1 deliveries may or may not have gone out",
-        "distributor deliveries --state unknown",
-        "letter is paused (wrong headline): distributor resume letter",
-        "source front: the site answers 503",
+        "1 message may or may not have gone out on tg",
+        "decide within",
+        "distributor deliveries --state unknown --channel tg",
+        "The channel letter is paused: wrong headline. 3 messages wait for its end.",
+        "distributor resume letter --newest",
     ):
         assert sentence in done.out
-    assert len(busy.type("status", "--json").json["needs"]) == 3
+    needs = busy.type("status", "--json").json["needs"]
+    assert [one["level"] for one in needs] == ["alarm", "alarm"]
 
 
 def test_clicks_are_reported_with_people_apart_from_machines(busy: Folder) -> None:

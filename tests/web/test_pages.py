@@ -15,13 +15,14 @@ from sqlalchemy import update
 from distributor.core.contracts import Site
 from distributor.core.delivery import settle
 from distributor.core.errors import ChannelClosed, Unknown
-from distributor.core.reporting import ChannelRow, ClickCount, EditionRow, NoticeRow, SourceRow
+from distributor.core.needs import count, describe_span
+from distributor.core.reporting import ChannelRow, ClickCount, EditionRow, HeldRow, NoticeRow, SourceRow
 from distributor.core.sending import Batch, Settled
 from distributor.pipeline.plan import Forecast
 from distributor.storage import Storage
 from distributor.storage.tables import edition, post
 from distributor.web.console.markup import Markup, join, tag
-from distributor.web.console.overview import Overview, count, describe_span, find_needs
+from distributor.web.console.overview import Overview, find_needs
 from distributor.web.console.page import draw_page
 from distributor.web.console.times import Times
 from distributor.web.parts import ClickJournalState
@@ -94,6 +95,8 @@ def make_view(text: str) -> Overview:
         sources={text: SourceRow(text, "{}", NOW, NOW, NOW, 3, text)},
         source_names=[text],
         held_posts=3,
+        deadlines={text: NOW + timedelta(minutes=12)},
+        held=[HeldRow(1, text, text, text, 1)],
         coming=[Forecast(NOW, None, text, text, text, 3, text), Forecast(None, None, text, text, text, -1)],
         clicks=[ClickCount(text, text, 5, 7, {"human": 5, "bot": 4, text: 3})],
         stories=[ClickCount("1", text, 5, 7, {})],
@@ -272,5 +275,5 @@ def test_every_field_of_the_overview_is_on_the_page() -> None:
     full, calm = make_view("word"), Overview(NOW)
     page = draw_page(SITE, full, "")
     for field in fields(Overview):
-        if field.name not in ("now", "oldest"):
+        if field.name not in ("now", "oldest", "capped"):
             assert draw_page(SITE, replace(full, **{field.name: getattr(calm, field.name)}), "") != page, field.name

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from distributor.core.contracts import Site
+from distributor.core.needs import Need, count
 from distributor.web.console import sections
 from distributor.web.console.markup import Child, Markup, join, tag
-from distributor.web.console.overview import Need, Overview, count, find_needs
+from distributor.web.console.overview import Overview, find_needs
 from distributor.web.console.times import Times
 
 REFRESH_SECONDS = 60

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from distributor.core.needs import count, total
 from distributor.core.reporting import ChannelRow, ClickCount, EditionRow, NoticeRow, SourceRow
 from distributor.pipeline.plan import Forecast
 from distributor.web.console.markup import Markup, join, tag
-from distributor.web.console.overview import CLICK_DAYS, EDITION_DAYS, Overview, count, total
+from distributor.web.console.overview import CLICK_DAYS, EDITION_DAYS, Overview
 from distributor.web.console.times import Times
 
 #: Heading, states, and how it is coloured when there are some: what may need a person stands first.

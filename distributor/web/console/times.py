@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from distributor.core.needs import describe_span
 from distributor.web.console.markup import Markup, tag
-from distributor.web.console.overview import describe_span
 
 
 class Times:
