@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, literal, select, text, update
 
+from distributor.storage.database import run_quickly
 from distributor.storage.inserting import insert_new
 from distributor.storage.tables import Instant, channel, notice
 
@@ -65,10 +68,26 @@ BEGIN_ATTEMPT = text(
     "outcome = '', detail = NULL, receipt = NULL"
 )
 
-#: One row of evidence for one try.
-UPSERT_ATTEMPT = text(
-    "INSERT INTO attempt (delivery_id, number, started_at, ended_at, outcome, detail, receipt) "
-    "VALUES (:delivery_id, :number, :started_at, :ended_at, :outcome, :detail, :receipt) "
+_EVIDENCE = "INSERT INTO attempt (delivery_id, number, started_at, ended_at, outcome, detail, receipt) "
+_BEGUN = (
     "ON CONFLICT (delivery_id, number) DO UPDATE SET ended_at = excluded.ended_at, "
     "outcome = excluded.outcome, detail = excluded.detail, receipt = excluded.receipt"
 )
+#: One row of evidence for one try.
+UPSERT_ATTEMPT = text(
+    f"{_EVIDENCE} VALUES (:delivery_id, :number, :started_at, :ended_at, :outcome, :detail, :receipt) {_BEGUN}"
+)
+#: The same for many at once, in PostgreSQL's words.
+_UPSERT_ALL = (
+    f"{_EVIDENCE} SELECT * FROM json_to_recordset(%s::json) AS evidence (delivery_id bigint, number int, "
+    f"started_at float8, ended_at float8, outcome text, detail text, receipt text) {_BEGUN}"  # noqa: S608 - constants
+)
+
+
+def upsert_attempts(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Evidence of many tries. PostgreSQL gets one text: a thousand statements cost it and its driver five times
+    as much."""
+    if connection.dialect.name == "sqlite":
+        run_quickly(connection, UPSERT_ATTEMPT.text, rows)
+    else:
+        connection.exec_driver_sql(_UPSERT_ALL, (json.dumps(rows, ensure_ascii=False),))

@@ -12,8 +12,7 @@ from distributor.core.breaker import GONE, REFUSED, add_endings, find_trouble
 from distributor.core.delivery import CLOSED
 from distributor.core.sending import Settled
 from distributor.storage.among import is_among
-from distributor.storage.database import run_quickly
-from distributor.storage.notices import UPSERT_ATTEMPT, add_notice, set_pause, touch_channel
+from distributor.storage.notices import add_notice, set_pause, touch_channel, upsert_attempts
 from distributor.storage.tables import channel, delivery, edition, subscriber
 
 #: Who paused a channel that refuses too much.
@@ -100,7 +99,7 @@ def write_attempts(connection: Connection, settled: Sequence[Settled]) -> None:
         }
         for item in rows
     ]
-    run_quickly(connection, UPSERT_ATTEMPT.text, values)
+    upsert_attempts(connection, values)
 
 
 def note_channel(connection: Connection, name: str, settled: Sequence[Settled], now: datetime) -> None:
