@@ -77,10 +77,10 @@ _BEGUN = (
 UPSERT_ATTEMPT = text(
     f"{_EVIDENCE} VALUES (:delivery_id, :number, :started_at, :ended_at, :outcome, :detail, :receipt) {_BEGUN}"
 )
-#: The same for many at once, in PostgreSQL's words.
-_UPSERT_ALL = (
-    f"{_EVIDENCE} SELECT * FROM json_to_recordset(%s::json) AS evidence (delivery_id bigint, number int, "
-    f"started_at float8, ended_at float8, outcome text, detail text, receipt text) {_BEGUN}"  # noqa: S608 - constants
+#: Many tries in PostgreSQL's words.
+_ROWS = (
+    "SELECT * FROM json_to_recordset(%s::json) AS evidence (delivery_id bigint, number int, "
+    "started_at float8, ended_at float8, outcome text, detail text, receipt text) "
 )
 
 
@@ -90,4 +90,4 @@ def upsert_attempts(connection: Connection, rows: Sequence[Mapping[str, object]]
     if connection.dialect.name == "sqlite":
         run_quickly(connection, UPSERT_ATTEMPT.text, rows)
     else:
-        connection.exec_driver_sql(_UPSERT_ALL, (json.dumps(rows, ensure_ascii=False),))
+        connection.exec_driver_sql(_EVIDENCE + _ROWS + _BEGUN, (json.dumps(rows, ensure_ascii=False),))
