@@ -1,4 +1,4 @@
-"""Schedules under clocks of every kind: what is due is planned once, on time or not at all, and no story is lost."""
+"""Schedules under clocks of every kind: what is due is planned once, in time or never, and no story is lost."""
 
 from __future__ import annotations
 

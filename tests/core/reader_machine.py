@@ -24,6 +24,7 @@ PEOPLE = tuple(f"reader{number}@example.org" for number in range(4))
 
 people = st.sampled_from(PEOPLE)
 lists = st.sampled_from(LISTS)
+outcomes: st.SearchStrategy[Outcome] = st.sampled_from((Accepted("id"), RecipientGone("gone")))
 
 
 @dataclass
@@ -116,9 +117,7 @@ class ReaderMachine(RuleBasedStateMachine):
         claimed = {one.address: one for one in batch.claimed} if isinstance(batch, Batch) else {}
         assert set(claimed) == {one for one in audience if self.readers[one].may_get(list_name)}
         for address, one in sorted(claimed.items()):
-            self._settle(
-                list_name, address, one, data.draw(st.sampled_from([Accepted("id"), RecipientGone("gone")]))
-            )
+            self._settle(list_name, address, one, data.draw(outcomes))
 
     def _settle(self, list_name: str, address: str, one: Claimed, outcome: Outcome) -> None:
         now = self.tick()
@@ -166,7 +165,8 @@ class ReaderMachine(RuleBasedStateMachine):
         members = {
             (row[0], row[1]): row[2]
             for row in look(
-                "SELECT s.address_key, m.list, m.state FROM list_member m JOIN subscriber s ON s.id = m.subscriber_id"
+                "SELECT s.address_key, m.list, m.state FROM list_member m "
+                "JOIN subscriber s ON s.id = m.subscriber_id"
             )
         }
         barred = {(row[0], row[1]) for row in look("SELECT address_key, list FROM suppression")}

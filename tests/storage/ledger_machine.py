@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlalchemy import select
 
 from distributor.core.delivery import MOVES, TERMINAL, State, settle
 from distributor.core.errors import Busy, ChannelClosed, MessageRefused, Outage, RecipientGone, Unknown
 from distributor.core.message import Accepted, NotStarted, Outcome
 from distributor.core.sending import Evidence, Settled, Wait
 from distributor.storage import Storage
-from distributor.storage.tables import delivery, edition
+from distributor.storage.doubts import presume_overdue
 from tests.storage.scene import add_edition, add_readers
 
 LEASE = 900.0
@@ -26,7 +25,9 @@ MARGIN = 180.0
 TRIES = 3
 READERS = 3
 FENCES = ("a", "b")
-LISTS = {"tg": "", "letter": "readers"}
+#: One voice, a list whose mails go side by side, a list whose messages go one by one.
+LISTS = {"tg": "", "letter": "readers", "chats": "readers"}
+BULK = "letter"
 START = datetime.fromisoformat("2026-11-23T07:30:00+00:00")
 
 BEFORE_START: tuple[Outcome, ...] = (
@@ -43,6 +44,7 @@ AFTER_START: tuple[Outcome, ...] = (
     Busy("later", 30.0),
     Outage("421"),
     NotStarted(),
+    ChannelClosed("the key was revoked"),
 )
 
 
@@ -94,10 +96,28 @@ class Issue:
         return self.late_after is not None and self.late_after < now
 
 
+class Row(NamedTuple):
+    """A delivery as the database has it."""
+
+    id: int
+    edition_id: int
+    recipient_id: int
+    state: State
+    attempts: int
+    fence: str | None
+    may_duplicate: bool | None
+
+
+_ROWS = f"SELECT {', '.join(Row._fields)} FROM delivery ORDER BY id"
+_SUMMED = ("sent", "failed", "skipped", "presumed")
+_EDITIONS = f"SELECT id, audience, state, {', '.join(_SUMMED)} FROM edition ORDER BY id"
+
+
 class LedgerMachine(RuleBasedStateMachine):
-    """Subclasses say which database."""
+    """Subclasses say which database. `moves` are those that some delivery made, over all runs of a class."""
 
     storage: Storage
+    moves: set[tuple[State, State]]
 
     def open_storage(self) -> Storage:
         raise NotImplementedError
@@ -113,11 +133,16 @@ class LedgerMachine(RuleBasedStateMachine):
         self.barred: set[int] = set()
         self.decided: set[int] = set()
         self.before: dict[int, State] = {}
+        self.reached: dict[str, tuple[int, int]] = {}
         add_readers(self.storage, self.now, READERS)
 
     def teardown(self) -> None:
         if hasattr(self, "storage"):
-            self.storage.close()
+            assert self.storage.reports.find_mismatches() == []
+            self.give_back()
+
+    def give_back(self) -> None:
+        self.storage.close()
 
     # -- what comes in ---------------------------------------------------------------------------------------
 
@@ -137,7 +162,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if row.edition_id == found:
                 issue.copies.append(Copy(row.id, found, channel, row.recipient_id))
         readers = {copy.reader for copy in issue.copies}
-        assert readers == ({0} if channel == "tg" else set(range(1, READERS + 1)) - self.barred)
+        assert readers == ({0} if not LISTS[channel] else set(range(1, READERS + 1)) - self.barred)
         self.issues[found] = issue
         self.copies |= {copy.id: copy for copy in issue.copies}
 
@@ -157,6 +182,17 @@ class LedgerMachine(RuleBasedStateMachine):
         for ticket in self.tickets[before:] if is_started else ():
             self.start(ticket)
 
+    @precondition(lambda self: any(map(self.find_ready, LISTS)))
+    @rule(data=st.data(), fence=st.sampled_from(FENCES))
+    def send_what_is_ready(self, data: st.DataObject, fence: str) -> None:
+        """A batch from its claim to its answers, without anything between."""
+        channel = data.draw(st.sampled_from([name for name in sorted(LISTS) if self.find_ready(name)]))
+        before = len(self.tickets)
+        self.claim(channel, fence, 3)
+        for ticket in self.tickets[before:]:
+            self.start(ticket)
+            self.tell(data, ticket, 1)
+
     @precondition(lambda self: not all(map(self.find_ready, LISTS)))
     @rule(data=st.data())
     def claim_where_nothing_is_ready(self, data: st.DataObject) -> None:
@@ -165,13 +201,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def claim(self, channel: str, fence: str, limit: int) -> None:
         batch = self.storage.ledger.claim(
-            channel, limit=1 if channel == "tg" else limit, paces=(), fence=fence, lease=LEASE, now=self.now
+            channel, limit=limit if channel == BULK else 1, paces=(), fence=fence, lease=LEASE, now=self.now
         )
         ready = self.find_ready(channel)
         if isinstance(batch, Wait):
             assert not ready, "there was work"
             return
-        expected = ready[: 1 if channel == "tg" else limit]
+        expected = self.put_in_order(channel, ready)[: limit if channel == BULK else 1]
+        self.reached[channel] = (expected[-1].edition, expected[-1].id)
         for copy in expected:
             if copy.reader in self.barred and copy.reader:
                 copy.state = "skipped"
@@ -179,7 +216,12 @@ class LedgerMachine(RuleBasedStateMachine):
             copy.state, copy.fence, copy.lease_until = "claimed", fence, self.now + timedelta(seconds=LEASE)
             self.tickets.append(Ticket(fence, copy, copy.attempts + 1, copy.lease_until))
         claimed = [one.delivery_id for one in batch.claimed]
-        assert claimed == [copy.id for copy in expected if copy.state == "claimed"]
+        assert claimed == sorted(copy.id for copy in expected if copy.state == "claimed")
+
+    def put_in_order(self, channel: str, ready: list[Copy]) -> list[Copy]:
+        """Behind the last one that was claimed first; what came back meanwhile after them."""
+        number, last = self.reached.get(channel, (0, 0))
+        return sorted(ready, key=lambda copy: (copy.edition == number and copy.id <= last, copy.id))
 
     def find_ready(self, channel: str) -> list[Copy]:
         """What may go now: of the edition that was due first."""
@@ -205,7 +247,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def start(self, ticket: Ticket) -> None:
         self.no_delivery_made_a_forbidden_move()
         copy = ticket.copy
-        if copy.channel != "tg":
+        if copy.channel == BULK:
             # A line in the send journal; the lane looks at the clock and the pause, not at the database.
             in_time = self.now <= ticket.lease_until - timedelta(seconds=MARGIN)
             if in_time and copy.channel not in self.paused:
@@ -213,7 +255,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 copy.exposures += 1
             return
         may = copy.state == "claimed" and copy.fence == ticket.fence and copy.channel not in self.paused
+        is_gone = copy.reader in self.barred and copy.state == "claimed" and copy.channel not in self.paused
         begun = self.storage.ledger.start([copy.id], ticket.fence, self.now)
+        if is_gone:
+            # Whoever holds it: nobody may write to this reader.
+            copy.state, copy.fence, may = "skipped", "", False
         assert begun == ([copy.id] if may else [])
         if may:
             # A stale ticket of the same holder speaks of the same right.
@@ -266,10 +312,10 @@ class LedgerMachine(RuleBasedStateMachine):
         if what.recipient_gone and copy.reader:
             self.barred.add(copy.reader)
 
-    @precondition(lambda self: any(t.is_started and t.copy.channel != "tg" for t in self.tickets))
+    @precondition(lambda self: any(t.is_started and t.copy.channel == BULK for t in self.tickets))
     @rule(data=st.data())
     def accept_and_tell_only_the_journal(self, data: st.DataObject) -> None:
-        bulk = [one for one in self.tickets if one.is_started and one.copy.channel != "tg"]
+        bulk = [one for one in self.tickets if one.is_started and one.copy.channel == BULK]
         data.draw(st.sampled_from(bulk)).is_accepted = True
 
     # -- what goes wrong -------------------------------------------------------------------------------------
@@ -278,7 +324,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(fence=st.sampled_from(FENCES))
     def kill_and_recover(self, fence: str) -> None:
         mine = [ticket for ticket in self.tickets if ticket.fence == fence]
-        bulk = [ticket for ticket in mine if ticket.is_started and ticket.copy.channel != "tg"]
+        bulk = [ticket for ticket in mine if ticket.is_started and ticket.copy.channel == BULK]
         proof = {one.copy.id: "sent id" if one.is_accepted else "started" for one in bulk}
         alive = [one for one in FENCES if one != fence]
         for _ in range(2):
@@ -302,7 +348,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for copy in self.copies.values():
             if copy.state not in ("claimed", "sending") or copy.lease_until >= self.now:
                 continue
-            if copy.state == "claimed" and copy.channel == "tg":
+            if copy.state == "claimed" and not LISTS[copy.channel]:
                 copy.state, copy.fence = "queued", ""
             else:
                 copy.attempts += copy.state == "claimed"
@@ -355,6 +401,15 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             copy.state = "sent" if decision == "sent" else "presumed"
 
+    @precondition(lambda self: self.has("unknown"))
+    @rule()
+    def let_the_time_to_decide_pass(self) -> None:
+        self.now += timedelta(hours=30)
+        presume_overdue(self.storage.database, self.now)
+        for copy in self.copies.values():
+            if copy.state == "unknown":
+                copy.state = "presumed"
+
     @precondition(lambda self: self.has("unknown", "presumed"))
     @rule(data=st.data())
     def find_it_on_the_service(self, data: st.DataObject) -> None:
@@ -381,9 +436,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- what must always be true ----------------------------------------------------------------------------
 
-    def rows(self) -> list[Any]:
-        with self.storage.database.read() as connection:
-            return list(connection.execute(select(delivery).order_by(delivery.c.id)))
+    def rows(self) -> list[Row]:
+        """Straight from the driver: this is looked at several times in each step."""
+        return [Row(*row) for row in self.storage.database.look(_ROWS)]
 
     @invariant()
     def every_delivery_is_where_it_must_be(self) -> None:
@@ -402,6 +457,7 @@ class LedgerMachine(RuleBasedStateMachine):
             was = self.before.get(row.id, "queued")
             reach = MOVES[was] | ({"skipped"} if was == "queued" else set())
             assert row.state == was or row.state in reach, f"{was} -> {row.state}"
+            self.moves.add((was, row.state))
             if was == "unknown" and row.state == "queued":
                 assert row.id in self.decided
             self.before[row.id] = row.state
@@ -414,13 +470,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def sums_agree_and_an_edition_is_complete_when_all_have_ended(self) -> None:
-        with self.storage.database.read() as connection:
-            rows = list(connection.execute(select(edition)))
-        for row in rows:
-            issue = self.issues[row.id]
-            assert row.audience == len(issue.copies)
-            assert (row.state == "complete") == issue.is_complete
-            if row.state == "complete":
-                sums = {name: getattr(row, name) for name in ("sent", "failed", "skipped", "presumed")}
-                assert sums == {name: sum(c.state == name for c in issue.copies) for name in sums}
-        assert self.storage.reports.find_mismatches() == []
+        for number, audience, state, *sums in self.storage.database.look(_EDITIONS):
+            issue = self.issues[number]
+            assert audience == len(issue.copies)
+            assert (state == "complete") == issue.is_complete
+            if state == "complete":
+                counted = [sum(c.state == name for c in issue.copies) for name in _SUMMED]
+                assert sums == counted
