@@ -20,8 +20,9 @@ from distributor.storage.workers import BEAT_SECONDS, DEAD_AFTER
 
 log = logging.getLogger(__name__)
 
-#: How long other clocks leave a source alone that one of them asks: a poll with many pages takes a while.
-POLL_CLAIM = timedelta(minutes=2)
+#: How long other clocks leave a source alone that one of them asks. A poll that takes longer may be made twice:
+#: one request too many, and the stories are stored once.
+POLL_CLAIM = timedelta(seconds=20)
 
 
 class Upkeep:

@@ -156,9 +156,9 @@ class Editions:
             connection.execute(update(edition).where(edition.c.id == edition_id).values(audience=audience))
             if audience == 0:
                 complete_editions(connection, now, edition_id)
-            else:
-                urgent = won.form != "digest"
-                self._database.announce(connection, Wakeup(won.channel, edition_id, audience, is_urgent=urgent))
+                return 0
+            wakeup = Wakeup(won.channel, edition_id, audience, is_urgent=won.form != "digest")
+            self._database.announce(connection, wakeup)
             return audience
 
     def park(self, edition_id: int, state: str, reason: str) -> None:

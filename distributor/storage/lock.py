@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from distributor.core.errors import StorageError
+from distributor.core.points import reach
 from distributor.storage.database import Database, open_unpooled
 from distributor.storage.send_journal import list_journals
 
@@ -62,6 +63,7 @@ class FileLock:
                 f"{database.label}: another distributor (process {holder}) runs on this database; "
                 "stop it first, or use PostgreSQL to run several"
             ) from None
+        reach("lock.hold")
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
 
@@ -77,7 +79,8 @@ class ServerLock:
 
     def __init__(self, database: Database, is_shared: bool) -> None:
         self._label = database.label
-        self._engine = open_unpooled(database.url.render_as_string(hide_password=False))
+        engine = open_unpooled(database.url.render_as_string(hide_password=False))
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._is_shared = is_shared
         self._connection = self._take()
 
@@ -85,7 +88,6 @@ class ServerLock:
         """Raises StorageError when the server is away, or when somebody else was faster."""
         try:
             self._connection.execute(text("SELECT 1"))
-            self._connection.commit()
         except DBAPIError:
             with contextlib.suppress(DBAPIError):
                 self._connection.close()
@@ -99,7 +101,6 @@ class ServerLock:
         try:
             connection = self._engine.connect()
             is_held = connection.execute(text(f"SELECT {function}(:key)"), {"key": _ADVISORY}).scalar()
-            connection.commit()
         except DBAPIError as error:
             raise StorageError(f"{self._label}: the database server cannot be reached") from error
         if not is_held:
@@ -120,6 +121,7 @@ def hold_presence(folder: Path, fence: str) -> Callable[[], None]:
         os.close(handle)
 
     def release() -> None:
+        reach("presence.leave")
         path.unlink(missing_ok=True)
         os.close(handle)
 
@@ -139,6 +141,7 @@ def find_presences(folder: Path, fence: str) -> tuple[list[str], list[str]]:
 
 def forget_presences(folder: Path, dead: list[str]) -> None:
     for fence in dead:
+        reach("presence.forget")
         (folder / f"process-{fence}.lock").unlink(missing_ok=True)
 
 

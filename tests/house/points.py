@@ -51,7 +51,6 @@ ELSEWHERE = ("demo/", "cli/", "settings/starter.py", "channels/sandbox_server.py
 #: file:function -> why no boundary is needed there.
 EXCUSED = {
     "storage/database.py:write": "it makes the boundaries of every commit",
-    "storage/lock.py:_lock_server": "ends the question for an advisory lock; nothing is written",
     "storage/database.py:_begin": "opens a transaction; its end has the name",
     "storage/backup.py:_sync": "makes durable what its caller has named",
     "channels/telegram/client.py:close": "only closes connections",
