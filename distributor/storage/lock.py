@@ -63,7 +63,7 @@ class FileLock:
                 f"{database.label}: another distributor (process {holder}) runs on this database; "
                 "stop it first, or use PostgreSQL to run several"
             ) from None
-        reach("lock.hold")
+        reach("lock.write")
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
 
