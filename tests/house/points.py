@@ -52,7 +52,6 @@ ELSEWHERE = ("demo/", "cli/", "settings/starter.py", "channels/sandbox_server.py
 EXCUSED = {
     "storage/database.py:write": "it makes the boundaries of every commit",
     "storage/database.py:_begin": "opens a transaction; its end has the name",
-    "storage/backup.py:_sync": "makes durable what its caller has named",
     "channels/telegram/client.py:close": "only closes connections",
     "channels/x/adapter.py:request": "it ends in send(), which has the boundaries",
     "web/public/salts.py:_forget_before": "deletes what is old; whatever is left goes tomorrow",
