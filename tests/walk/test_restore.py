@@ -146,3 +146,31 @@ def test_of_a_machine_and_its_copy_exactly_one_sends(tmp_path: Path) -> None:
         assert not seen_often(room)
         assert len(room.seen()["letter0"]) == 3 * READERS
         assert "safe mode" in (second / "run.log").read_text()
+
+
+def test_half_a_send_moves_to_postgresql_and_goes_on_there(tmp_path: Path, postgres_database_url: str) -> None:
+    room, url = open_room(tmp_path)
+    with room:
+        prepare(room)
+        for number in (2, 3, 4):
+            room.site.publish(number)
+        room.start()
+        room.wait_for("half the letters", lambda: len(room.sandboxes["letter0"].seen) >= READERS)
+        assert room.stop() == 0
+        done = room.command("db", "move", postgres_database_url)
+        assert done.returncode == 0, done.stderr
+        refused = room.command("run", "--roles", "clock,worker")
+        assert refused.returncode == 4
+        assert "has moved to postgresql" in refused.stderr
+        room.config.write_text(room.config.read_text().replace(url, postgres_database_url))
+        room.site.publish(5)
+        room.start()
+        wait_until_settled(room, postgres_database_url, 16)
+        assert room.stop() == 0
+        assert not seen_often(room)
+        assert {name: len(pairs) for name, pairs in room.seen().items()} == {
+            "tg": 4,
+            "x": 4,
+            "letter0": 4 * READERS,
+            "letter1": 4 * READERS,
+        }
