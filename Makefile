@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo run test lint format types imports check docs bench lock clean
+.PHONY: help setup setup-dev demo run test lint format types imports check docs bench guards lock clean
 
 help:
 	@echo "make demo     show the whole product without any account (ARGS=--once: print and exit)"
@@ -11,6 +11,7 @@ help:
 	@echo "make check    tests, lint, types and the import contract, as CI runs them"
 	@echo "make docs     write docs/configuration.md anew from the settings' models"
 	@echo "make bench    measure speed and size"
+	@echo "make guards   remove each guard against wrong sending, and see its test fail (ARGS=\"words\")"
 	@echo "make setup    only make .venv/ ready"
 	@echo "make lock     write the lock files anew from pyproject.toml (needs uv)"
 	@echo "make clean    remove what was built, .venv/ too"
@@ -50,6 +51,9 @@ check:
 
 docs: setup-dev
 	@$(BIN)/python tools/document_settings.py
+
+guards: setup-dev
+	@$(BIN)/python tools/prove_guards.py $(ARGS)
 
 bench: setup-dev
 	@$(BIN)/python -m benchmarks $(ARGS)

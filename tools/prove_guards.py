@@ -1,5 +1,7 @@
-"""Remove the guards of tests/house/guards.py one after the other from a copy of the program; each time its test must
-fail. Prints a table; exit code 1 when a guard could be removed and nobody noticed. Words narrow the choice."""
+"""Remove the guards of tests/house/guards.py one after the other from a copy of the program; their tests must fail.
+
+Prints a table; exit code 1 when a guard could be removed and nobody noticed. Words narrow the choice.
+"""
 
 from __future__ import annotations
 

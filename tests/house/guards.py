@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Guard:
-    """`text` stands exactly once in `file` (inside distributor/); `replacement` is the program without the guard."""
+    """`text` stands exactly once in `file` (below distributor/); `replacement` is the program without the guard."""
 
     row: int
     what: str
@@ -64,8 +64,8 @@ GUARDS = (
         1,
         "nothing starts twice",
         "storage/ledger.py",
-        '                    delivery.c.state == "claimed",\n                    delivery.c.fence == fence,\n',
-        "                    delivery.c.fence == fence,\n",
+        'delivery.c.id.in_(delivery_ids),\n                    delivery.c.state == "claimed",\n',
+        "delivery.c.id.in_(delivery_ids),\n",
         "tests/storage/test_ledger_edges.py::test_nothing_starts_twice[sqlite]",
     ),
     Guard(

@@ -339,6 +339,5 @@ def test_a_pause_between_claim_and_first_byte_wins(storage: Storage, now: dateti
     act = once_at(0, lambda: storage.decisions.pause("main", "wrong headline", "anna", rig.now))
     rig = make_tiny(storage, now, tmp_path, act)
     rig.add()
-    rig.lane  # noqa: B018 - made before the pause, so that its own look at pauses is fresh
     rig.send_all()
     assert rig.states == {"queued": 1}
