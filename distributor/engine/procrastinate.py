@@ -37,7 +37,7 @@ MOST_SHARDS = 16
 #: A waiting channel is looked at so often even when it has to wait longer.
 LONGEST_WAIT = 60.0
 #: Seconds between two looks for wake-ups whose time has come; new ones are told at once.
-POLL_SECONDS = 2.0
+POLL_SECONDS = 5.0
 #: Signs of life of the library's workers, and without one until their wake-ups are taken over.
 BEAT_SECONDS = 5.0
 DEAD_AFTER = 20.0
