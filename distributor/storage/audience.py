@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, func, select, update
 
 from distributor.core.sending import Claimed
 from distributor.storage.among import is_among
@@ -39,14 +39,16 @@ def load_claimed(connection: Connection, ids: Sequence[int], list_name: str) -> 
 
 
 def _find_members(connection: Connection, ids: Sequence[int], list_name: str) -> set[int]:
-    rows = connection.execute(
-        select(list_member.c.subscriber_id).where(
-            list_member.c.list == list_name,
-            list_member.c.state == "member",
-            is_among(connection, list_member.c.subscriber_id, ids),
-        )
+    """Counted first: nearly always nobody has left, and a thousand rows cost ten times as much as their number."""
+    is_member = and_(
+        list_member.c.list == list_name,
+        list_member.c.state == "member",
+        is_among(connection, list_member.c.subscriber_id, ids),
     )
-    return set(rows.scalars().all())
+    wanted = set(ids)
+    if connection.execute(select(func.count()).select_from(list_member).where(is_member)).scalar() == len(wanted):
+        return wanted
+    return set(connection.execute(select(list_member.c.subscriber_id).where(is_member)).scalars().all())
 
 
 def _find_barred(connection: Connection, keys: Sequence[str], list_name: str) -> set[str]:
