@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +30,8 @@ class Bench:
 
     storage: Storage
     database: Database
-    _server: int = 0
+    #: Says one statement with `:name` values to the driver itself, on a connection of its own: a transaction each.
+    say: Callable[[str, dict[str, object]], object]
 
     def read_cpu(self) -> float:
         """User and system seconds so far, here and in the server's processes for this database."""
@@ -84,9 +87,23 @@ def _open(url: str) -> Iterator[Bench]:
     database = Database(url)
     try:
         schema.upgrade(database)
-        yield Bench(join_stores(database), database)
+        with _open_driver(database, url) as say:
+            yield Bench(join_stores(database), database, say)
     finally:
         database.close()
+
+
+@contextmanager
+def _open_driver(database: Database, url: str) -> Iterator[Callable[[str, dict[str, object]], object]]:
+    if database.is_sqlite:
+        with closing(sqlite3.connect(database.path, isolation_level=None)) as file:
+            file.execute("PRAGMA synchronous=FULL")
+            yield file.execute
+        return
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield lambda sentence, row: connection.execute(re.sub(r":(\w+)", r"%(\1)s", sentence).encode(), row)
 
 
 def add_readers(storage: Storage, count: int, gone_each: int = 20) -> int:

@@ -112,8 +112,11 @@ def find_port() -> int:
 
 
 def read_cpu_of(pid: int) -> float:
-    """User and system seconds of a process, with those of children it has waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    """User and system seconds of a process, with those of children it has waited for; 0 once it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
     return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 

@@ -1,0 +1,143 @@
+"""The ledger per 1,000 readers: claim, send journal, settle; against an UPDATE by primary key for each transition.
+
+Goals: at most 1/5 of the CPU of one UPDATE by key and commit per reader and transition (claimed, then sent: what a
+program does that writes each mail down), and at most 25 % of the CPU of the whole email pipeline, measured over a
+real SMTP sink. For comparison without a goal: the same UPDATEs by executemany, a thousand in a transaction, which
+writes no attempt, checks no suppression and survives no kill. SQLite runs with synchronous=FULL; CPU is this
+process's and that of PostgreSQL's processes.
+
+python -m benchmarks.ledger [--full]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rigs.databases import (
+    KINDS,
+    Bench,
+    add_readers,
+    freeze_edition,
+    open_bench,
+    open_server,
+    plan_edition,
+)
+from benchmarks.rigs.rounds import choose, end, print_ratio, run_child, run_rounds, say
+from benchmarks.rigs.sinks import run_sink
+from distributor.core.delivery import settle
+from distributor.core.message import Accepted
+from distributor.core.sending import Batch, Settled
+from distributor.storage.database import run_quickly
+from distributor.storage.send_journal import SendJournal
+
+GOAL, GOAL_SHARE = 1 / 5, 0.25
+BATCH, RECEIPT = 1000, "2.0.0 Ok: queued as SINK00000001"
+CLAIM = "UPDATE delivery SET state = 'claimed', fence = 'bench', changed_at = :now WHERE id = :id"
+SETTLE = "UPDATE delivery SET state = 'sent', attempts = 1, fence = NULL, changed_at = :now WHERE id = :id"
+_numbers = count(1)
+
+
+def write_ours(bench: Bench, folder: Path) -> None:
+    """What a lane does for a list, without the wire: the journal's two lines for each mail too."""
+    ledger, journal = bench.storage.ledger, SendJournal(folder, "bench", "letter")
+    while isinstance(batch := claim(bench), Batch):
+        for item in batch.claimed:
+            journal.note_started([item.delivery_id])
+        settled = []
+        now = datetime.now(UTC)
+        for item in batch.claimed:
+            journal.note_accepted(item.delivery_id, RECEIPT)
+            what = settle(Accepted(RECEIPT), 1, 3, item.delivery_id)
+            settled.append(Settled(item.delivery_id, 1, now, now, what))
+        ledger.settle("letter", "bench", settled, now)
+        journal.forget()
+    journal.close()
+
+
+def claim(bench: Bench) -> Any:
+    now = datetime.now(UTC)
+    return bench.storage.ledger.claim("letter", limit=BATCH, paces=(), fence="bench", lease=900.0, now=now)
+
+
+def write_each(bench: Bench, folder: Path) -> None:
+    """A transaction for each reader and transition, said to the driver itself."""
+    for row in list_rows(bench):
+        bench.say(CLAIM, row)
+        bench.say(SETTLE, row)
+
+
+def write_many(bench: Bench, folder: Path) -> None:
+    """executemany: a transaction for each thousand readers and transition."""
+    rows = list_rows(bench)
+    for start in range(0, len(rows), BATCH):
+        for sentence in (CLAIM, SETTLE):
+            with bench.database.write("bench.update") as connection:
+                run_quickly(connection, sentence, rows[start : start + BATCH])
+
+
+def list_rows(bench: Bench) -> list[dict[str, object]]:
+    with bench.database.read() as connection:
+        return [{"id": row[0], "now": 1.0} for row in connection.exec_driver_sql("SELECT id FROM delivery")]
+
+
+WAYS: dict[str, Callable[[Bench, Path], None]] = {"ours": write_ours, "each": write_each, "many": write_many}
+
+
+def measure(bench: Bench, folder: Path, write: Callable[[Bench, Path], None]) -> float:
+    """CPU milliseconds for 1,000 readers of a new edition, all of whom must be sent in the end."""
+    edition_id = plan_edition(bench.storage, next(_numbers), datetime.now(UTC))
+    audience = freeze_edition(bench.storage, edition_id, datetime.now(UTC))
+    cpu = bench.read_cpu()
+    write(bench, folder)
+    used = bench.read_cpu() - cpu
+    with bench.database.write("bench.empty") as connection:
+        found = connection.exec_driver_sql("SELECT count(*) FROM delivery WHERE state = 'sent'").scalar()
+        assert found == audience > 0, f"{found} of {audience} are sent"
+        connection.exec_driver_sql("DELETE FROM attempt")
+        connection.exec_driver_sql("DELETE FROM delivery")
+        connection.exec_driver_sql("UPDATE edition SET state = 'complete'")
+    return used / audience * 1e6
+
+
+def compare(bench: Bench, kind: str, folder: Path, readers: int, rounds: int) -> tuple[bool, float]:
+    add_readers(bench.storage, readers)
+    ways: dict[str, Callable[[], float]] = {
+        name: partial(measure, bench, folder, way) for name, way in WAYS.items()
+    }
+    medians = run_rounds(ways, rounds)
+    is_met = print_ratio(kind, medians["ours"], medians["each"], GOAL)
+    many = medians["many"]
+    print(f"  executemany of a thousand: {many:.2f}, ours is {medians['ours'] / many:.2f} times that")
+    return is_met, medians["ours"]
+
+
+def measure_pipeline(readers: int) -> float:
+    """CPU milliseconds of the whole way of 1,000 letters on SQLite: claim, build, SMTP, settle."""
+    with run_sink("smtp") as port:
+        return run_child("benchmarks.scale", str(readers), str(port))["send"]
+
+
+def main() -> int:
+    readers, rounds, letters = choose((100, 1, 100), (5_000, 5, 10_000), (20_000, 7, 100_000))
+    results = {}
+    with tempfile.TemporaryDirectory() as name, open_server(Path(name)) as server:
+        for kind in KINDS:
+            with open_bench(kind, Path(name), server) as bench:
+                results[kind] = compare(bench, kind, Path(name), readers, rounds)
+    pipeline = measure_pipeline(letters)
+    share = results["sqlite"][1] / pipeline
+    is_small = share <= GOAL_SHARE
+    print(f"share of the email pipeline ({pipeline:.1f} ms per 1,000, SQLite): {share:.0%}", end="   ")
+    print(f"goal {GOAL_SHARE:.0%}: {say(is_small)}")
+    return end(is_small and all(is_met for is_met, _ in results.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
