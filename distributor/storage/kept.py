@@ -16,6 +16,8 @@ from distributor.storage.database import Database
 from distributor.storage.send_record import Line, list_files, read_lines, unpack
 from distributor.storage.tables import delivery, edition, meta
 
+#: State on record -> what a restored database is told. Whatever is not here did not go out.
+_ENDS = {"sent": "sent", "failed": "failed", "unknown": "unknown", "presumed": "unknown"}
 #: How many of the last messages are asked after at a start.
 LAST_LINES = 200
 
@@ -92,8 +94,8 @@ def _add_line(one: KeptEdition, line: Line) -> None:
     elif line.kind == "e":
         for recipient in line.recipients:
             one.open.pop(recipient, None)
-            if line.word in ("sent", "failed", "unknown"):
-                one.ended[recipient] = (line.word, line.receipt, line.at)
+            if state := _ENDS.get(line.word):
+                one.ended[recipient] = (state, line.receipt, line.at)
             else:
                 one.ended.pop(recipient, None)
     else:

@@ -190,3 +190,18 @@ def test_after_a_crash_the_record_gets_the_ends_it_lacks(storage: Storage, tmp_p
     size = list_files(tmp_path)[0].stat().st_size
     recover(storage, tmp_path, "f3", now)
     assert list_files(tmp_path)[0].stat().st_size == size
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("presumed", "unknown"), ("failed", "failed"), ("queued", None), ("skipped", None)]
+)
+def test_only_what_may_have_gone_is_told_to_a_restored_database(
+    tmp_path: Path, now: datetime, state: str, expected: str | None
+) -> None:
+    record = SendRecord(tmp_path, US, "f1")
+    record.note_begun("t", [10], [1], True, now)
+    record.note_ended("t", {state: [1]}, {}, now)
+    record.close()
+    one = read_kept(list_files(tmp_path), US, lambda token: True).editions["t"]
+    assert one.ended.get(1, (None,))[0] == expected
+    assert not one.open
