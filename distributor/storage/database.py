@@ -274,6 +274,7 @@ _CODES = (
     ("57P", "the database server is stopping or starting; try again, nothing was changed"),
     ("53100", "the database server's disk is full; free some space, nothing was changed"),
     ("53", "the database server has no connections or memory left; nothing was changed"),
+    ("58", "the disk of the database server answers with errors; nothing was changed"),
     ("25006", "the database server takes no changes; it is a copy, or set to read only"),
     ("42501", "the database user may not do this; give it the rights on these tables"),
 )

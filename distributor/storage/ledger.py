@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select, update
 
+from distributor.core.errors import StorageError
 from distributor.core.message import Content, Edition, Pace
 from distributor.core.sending import Batch, Settled, Wait
 from distributor.storage.among import prefer_indexes
@@ -34,6 +35,8 @@ class Ledger:
         self._turn = turn
         #: Channel -> edition and the last delivery claimed of it: where the next ones stand, unless some came back.
         self._reached: dict[str, tuple[int, int]] = {}
+        #: Channel -> ends of the leases of claims that reached nobody.
+        self._lost: dict[str, set[datetime]] = {}
 
     # -- claiming --------------------------------------------------------------------------------------------
 
@@ -50,8 +53,42 @@ class Ledger:
         """Take the next deliveries of one edition of a channel, or say how long to wait.
 
         Suppression, pause, hold and lateness are looked at in the same transaction. Pace is reserved here, so
-        whoever holds a batch may send it. Single stories go before digests, older before newer.
+        whoever holds a batch may send it. Single stories go before digests, older before newer. What a claim took
+        whose acknowledgement was lost goes back at the next one, instead of being unknown when its lease ends.
         """
+        lease_until = now + timedelta(seconds=lease)
+        try:
+            self._give_back_lost(name, fence, now)
+            return self._claim(name, limit, paces, fence, lease_until, now)
+        except StorageError:
+            self.lose(name, lease_until)
+            raise
+
+    def lose(self, name: str, lease_until: datetime) -> None:
+        """What was claimed until then reached nobody: nothing of it is started."""
+        self._lost.setdefault(name, set()).add(lease_until)
+
+    def _give_back_lost(self, name: str, fence: str, now: datetime) -> None:
+        lost = self._lost.get(name)
+        if not lost:
+            return
+        theirs = select(edition.c.id).where(edition.c.channel == name)
+        with self._database.write("ledger.give_back") as connection:
+            connection.execute(
+                update(delivery)
+                .where(
+                    delivery.c.state == "claimed",
+                    delivery.c.fence == fence,
+                    delivery.c.lease_until.in_(lost),
+                    delivery.c.edition_id.in_(theirs),
+                )
+                .values(state="queued", fence=None, lease_until=None, changed_at=now)
+            )
+        self._lost.pop(name)
+
+    def _claim(
+        self, name: str, limit: int, paces: Sequence[Pace], fence: str, lease_until: datetime, now: datetime
+    ) -> Batch | Wait:
         with self._database.read() as connection:
             prefer_indexes(connection)
             if _next_edition(connection, name, now) is None:
@@ -68,7 +105,6 @@ class Ledger:
             room = reserve(connection, f"channel:{name}", paces, limit, now)
             if isinstance(room, float):
                 return Wait(room)
-            lease_until = now + timedelta(seconds=lease)
             edition_id, reached = self._reached.get(name, (0, 0))
             after = reached if edition_id == row.id else 0
             ids = _mark_claimed(connection, row.id, room, after, fence, lease_until, now)

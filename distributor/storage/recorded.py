@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ class InnerLedger(Protocol):
     def start(self, delivery_ids: Sequence[int], fence: str, now: datetime) -> list[int]: ...
     def settle(self, channel_name: str, fence: str, settled: Sequence[Settled], now: datetime) -> None: ...
     def find_gone(self, delivery_ids: Sequence[int]) -> set[int]: ...
+    def lose(self, name: str, lease_until: datetime) -> None: ...
     def rest_channel(self, name: str, until: datetime) -> None: ...
 
 
@@ -59,13 +60,18 @@ class RecordedLedger:
         batch = self._ledger.claim(name, limit=limit, paces=paces, fence=fence, lease=lease, now=now)
         if isinstance(batch, Wait) or not batch.claimed:
             return batch
-        token = batch.edition.token
+        token, lease_until = batch.edition.token, now + timedelta(seconds=lease)
         self._hand = {one.delivery_id: (token, one.recipient_id) for one in batch.claimed}
         try:
             self._tell_edition(batch, now)
             if limit > 1:
                 self._note_begun(list(self._hand), True, now)
+        except StorageError:
+            self._ledger.lose(name, lease_until)
+            raise
         except OSError as error:
+            # At once; if that fails too, at the next claim.
+            self._ledger.lose(name, lease_until)
             back = [(one.delivery_id, one.attempts + 1) for one in batch.claimed]
             self._give_back(name, fence, back, now)
             raise StorageError(f"nothing is sent, {self._where} cannot be written: {error}") from None

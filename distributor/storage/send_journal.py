@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
+from distributor.core.errors import StorageError
 from distributor.core.points import reach
 from distributor.core.sending import Evidence
 
@@ -25,6 +26,13 @@ class SendJournal:
     """One file per process and lane. Thread-safe: each call is one write()."""
 
     def __init__(self, folder: Path, fence: str, lane: str) -> None:
+        """Raises StorageError when it cannot be begun: then nothing may be sent."""
+        try:
+            self._begin(folder, fence, lane)
+        except OSError as error:
+            raise StorageError(f"nothing is sent, {folder} cannot be written: {error}") from None
+
+    def _begin(self, folder: Path, fence: str, lane: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"sends-{fence}-{_plain(lane)}.log"
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -171,7 +171,7 @@ class Town:
 
     def go_on(self) -> None:
         """Rounds of everything until all that can end has ended: past leases, rests and retries."""
-        for minutes in (0, 1, 1, 17, 1, 17, 1):
+        for minutes in (0, 1, 17, 1):
             self.now += timedelta(minutes=minutes)
             for act in (self.app.housekeep, self.poll, self.plan, *self._sends()):
                 self.try_to(act)
@@ -202,10 +202,9 @@ class Town:
         return wrong
 
     def list_expected(self) -> set[tuple[str, str, int]]:
-        rows = self.storage.recipients.list_subscribers(limit=1000) if False else []
-        ids = [row.id for row in rows] or list(range(1, READERS + 1))
         titles = [f"Story number {number}" for number in self.stories]
-        return {("tg", t, 0) for t in titles} | {("letter", t, one) for t in titles for one in ids}
+        readers = {("letter", title, one) for title in titles for one in range(1, READERS + 1)}
+        return readers | {("tg", title, 0) for title in titles}
 
 
 def _make_settings(folder: Path) -> Any:
