@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -117,7 +117,7 @@ class LedgerMachine(RuleBasedStateMachine):
     """Subclasses say which database. `moves` are those that some delivery made, over all runs of a class."""
 
     storage: Storage
-    moves: set[tuple[State, State]]
+    moves: ClassVar[set[tuple[State, State]]]
 
     def open_storage(self) -> Storage:
         raise NotImplementedError
@@ -284,8 +284,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def tell(self, data: st.DataObject, ticket: Ticket, times: int) -> None:
         outcome = data.draw(st.sampled_from(AFTER_START if ticket.is_started else BEFORE_START))
-        if ticket.is_accepted:
-            outcome = Accepted("id")
+        self.conclude(ticket, Accepted("id") if ticket.is_accepted else outcome, times)
+
+    def conclude(self, ticket: Ticket, outcome: Outcome, times: int = 1) -> None:
         copy = ticket.copy
         what = settle(outcome, ticket.number, TRIES, copy.id)
         one = Settled(copy.id, ticket.number, self.now, self.now, what)
@@ -374,7 +375,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.paused)
     @rule(data=st.data())
     def resume(self, data: st.DataObject) -> None:
-        channel = data.draw(st.sampled_from(sorted(self.paused)))
+        self.open_again(data.draw(st.sampled_from(sorted(self.paused))))
+
+    def open_again(self, channel: str) -> None:
         self.storage.decisions.resume(channel, "anna", self.now)
         self.paused.discard(channel)
         for copy in self.copies.values():
@@ -391,7 +394,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(copy.state == "unknown" for copy in self.copies.values()))
     @rule(data=st.data(), decision=st.sampled_from(["sent", "resend", "leave"]))
     def decide_about_an_unknown(self, data: st.DataObject, decision: str) -> None:
-        copy = data.draw(st.sampled_from([one for one in self.copies.values() if one.state == "unknown"]))
+        self.decide(
+            data.draw(st.sampled_from([one for one in self.copies.values() if one.state == "unknown"])), decision
+        )
+
+    def decide(self, copy: Copy, decision: str) -> None:
         assert self.storage.decisions.resolve(copy.id, decision, "anna", self.now)
         copy.fence, copy.not_before = "", self.now
         if decision == "resend":
@@ -413,7 +420,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.has("unknown", "presumed"))
     @rule(data=st.data())
     def find_it_on_the_service(self, data: st.DataObject) -> None:
-        copy = data.draw(st.sampled_from(list(self.copies.values())))
+        self.find(data.draw(st.sampled_from(list(self.copies.values()))))
+
+    def find(self, copy: Copy) -> None:
         was_open = copy.state in ("unknown", "presumed")
         assert self.storage.recovery.prove_sent(copy.id, "id", "found on the timeline", self.now) == was_open
         if was_open:
@@ -422,7 +431,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.has("queued", "held"))
     @rule(data=st.data(), is_kept=st.booleans())
     def release_or_give_up(self, data: st.DataObject, is_kept: bool) -> None:
-        issue = data.draw(st.sampled_from(list(self.issues.values())))
+        self.decide_about(data.draw(st.sampled_from(list(self.issues.values()))), is_kept)
+
+    def decide_about(self, issue: Issue, is_kept: bool) -> None:
         touched = [c for c in issue.copies if c.state == "held" or (c.state == "queued" and not is_kept)]
         if is_kept:
             done = self.storage.decisions.release(issue.id, None, "anna", self.now)
