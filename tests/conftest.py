@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import settings
 
+from tests.canaries import DATABASE, Watch
 from tests.postgres_server import join_server
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Watch(), "canaries")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,7 +50,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     folder = tmp_path_factory.getbasetemp()
     url, held = join_server(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
-    yield url
+    # The server trusts everybody; the password is there to be kept out of sight.
+    yield url.replace("//postgres@", f"//postgres:{DATABASE}@")
     os.close(held)
 
 

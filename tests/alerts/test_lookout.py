@@ -99,7 +99,7 @@ def test_each_way_is_tried_by_a_command(tmp_path: Path, post: Post) -> None:
 
 def test_without_any_way_the_command_says_what_to_set(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
-    folder.write_config()
+    folder.write_config(alerts={})
     typed = folder.type("alerts", "--test")
     assert typed.code == 1
     assert "alerts.webhook" in typed.told

@@ -16,6 +16,7 @@ import typer
 
 from distributor.cli import app
 from distributor.storage import Storage, open_storage
+from tests.canaries import CMS, CONSOLE, HOOK, MAIL, look_at
 
 COMMAND = typer.main.get_command(app)
 #: A service that nobody is at: nothing in these tests may try to reach it.
@@ -23,7 +24,7 @@ NOWHERE = "http://127.0.0.1:9"
 TELEGRAM = {
     "name": "tg",
     "kind": "telegram",
-    "token": "4242:AAAA",
+    "token": f"4242:{CMS}",
     "chat": "@daily",
     "api_base": NOWHERE,
     "allow": ["4711"],
@@ -36,6 +37,8 @@ LETTER = {
     "tls": "none",
     "from": "The Daily <news@example.org>",
     "list": "readers",
+    "username": "news",
+    "password": MAIL,
 }
 
 
@@ -82,6 +85,8 @@ class Folder:
             "network": {"allow_private": ["127.0.0.0/8"]},
             "sources": list(self.sources),
             "channels": list(self.channels),
+            "web": {"console_token": CONSOLE},
+            "alerts": {"webhook": f"{NOWHERE}/{HOOK}"},
             "schedules": schedules,
             **more,
         }
@@ -110,6 +115,7 @@ def type_words(*words: str) -> Typed:
             code = COMMAND.main(list(words), prog_name="distributor", standalone_mode=True)
         except SystemExit as end:
             code = end.code
+    look_at(out.getvalue() + told.getvalue(), f"distributor {' '.join(words)}")
     return Typed(int(code or 0), out.getvalue(), told.getvalue())
 
 

@@ -20,13 +20,14 @@ from distributor.storage.tables import metadata
 from distributor.web.app import create_app
 from distributor.web.parts import WebParts
 from distributor.web.server import WebServer
+from tests.canaries import CONSOLE, look_at
 from tests.storage.scene import add_edition, add_readers
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 SITE = Site("The Daily Example", "https://go.example.org", "Europe/Kyiv")
 VIEW = "0123456789abcdef"
 LETTER = "<!doctype html><title>Morning</title><p>Harbour tunnel opens"
-KEY = "a-long-console-token"
+KEY = CONSOLE
 
 
 def render_nothing(name: str, context: Mapping[str, Any]) -> str:
@@ -74,7 +75,9 @@ class Browser:
             connection.request(method, path, body=body, headers=dict(headers or {}), encode_chunked=False)
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, found, answer.read())
+            body = answer.read()
+            look_at(f"{found} {body.decode('utf-8', 'replace')}", path)
+            return Answer(answer.status, found, body)
         finally:
             connection.close()
 
