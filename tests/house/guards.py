@@ -98,7 +98,7 @@ GUARDS = (
         "channels/telegram/channel.py",
         "if exchange.is_provably_unsent:",
         "if True:",
-        f"{_SEND}::test_each_answer_leads_to_its_state_and_nobody_sees_a_message_twice[sqlite-lost-after-telegram]",
+        f"{_SEND}::test_each_answer_leads_to_its_state_and_nobody_sees_a_message_twice[lost-after-telegram-sqlite]",
     ),
     Guard(
         2,
