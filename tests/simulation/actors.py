@@ -33,7 +33,7 @@ STEPS = {
     "report_events": 5,
     "decide": 9,
     "pause_or_resume": 3,
-    "change_reader": 4,
+    "change_reader": 8,
     "click": 2,
     "count_clicks": 1.5,
     "jump": 2,
@@ -48,7 +48,7 @@ ALONGSIDE = {
     "poll": 3,
     "housekeep": 3,
     "pause_or_resume": 2,
-    "change_reader": 3,
+    "change_reader": 5,
     "decide": 3,
     "report_events": 2,
     "jump": 1,
@@ -241,8 +241,8 @@ class Actors:
 
     def change_reader(self) -> None:
         random, recipients = self.world.random, self.storage.recipients
-        now, reader = self.world.read_clock(), random.choice(READERS)
-        what = random.choices(("join", "leave", "bar", "bar everywhere", "unbar", "import"), (4, 3, 1, 1, 2, 2))[0]
+        now, reader = self.world.read_clock(), self._choose_reader()
+        what = random.choices(("join", "leave", "bar", "bar everywhere", "unbar", "import"), (3, 3, 2, 2, 4, 3))[0]
         self.world.say(f"reader: {what} {reader}")
         if what in ("join", "import"):
             people = READERS if what == "import" else (reader,)
@@ -256,6 +256,16 @@ class Actors:
             recipients.unsuppress([reader], random.choice(("", LIST)))
         else:
             recipients.suppress([reader], "" if what == "bar everywhere" else LIST, "asked", now)
+
+    def _choose_reader(self) -> str:
+        """Mostly somebody who is about to be written to."""
+        sentence = (
+            "SELECT DISTINCT s.address_key FROM delivery d JOIN subscriber s ON s.id = d.recipient_id "
+            "WHERE d.state IN ('queued', 'claimed')"
+        )
+        waiting = sorted(row[0] for row in self.house.database.look(sentence))
+        found: str = self.world.random.choice(waiting if waiting and self.world.random.random() < 0.7 else READERS)
+        return found
 
     def click(self) -> None:
         self.clicks.click()
