@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import sqlite3
+import time
 from collections import namedtuple
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 _numbers = itertools.count(1)
+#: Tenths of a second that a question waits for a server that is away.
+TRIES = 300
 
 
 class Keeping(Protocol):
@@ -70,6 +73,7 @@ class PostgresKeeping(SqliteKeeping):
         import psycopg
 
         super().__init__(var)
+        self._server_url = server_url
         self._name = f"chaos_{os.getpid()}_{next(_numbers)}"
         self._connection = psycopg.connect(server_url, autocommit=True)
         self._asking: Any = None
@@ -89,10 +93,20 @@ class PostgresKeeping(SqliteKeeping):
         self._copy(f"{self._name}_saved", self._name)
 
     def ask(self, sentence: str) -> list[Any]:
+        import psycopg
         from psycopg.rows import namedtuple_row
 
-        with self._connected().cursor(row_factory=namedtuple_row) as cursor:
-            return list(cursor.execute(sentence.encode()).fetchall())
+        for is_last in (*[False] * TRIES, True):
+            try:
+                with self._connected().cursor(row_factory=namedtuple_row) as cursor:
+                    return list(cursor.execute(sentence.encode()).fetchall())
+            except psycopg.OperationalError:
+                # The server is killed, too.
+                self._hang_up()
+                if is_last:
+                    raise
+                time.sleep(0.1)
+        raise AssertionError
 
     def tell(self, sentence: str) -> None:
         self._connected().execute(sentence.encode())
@@ -119,7 +133,15 @@ class PostgresKeeping(SqliteKeeping):
         self._execute(f"CREATE DATABASE {target} TEMPLATE {source} STRATEGY file_copy")
 
     def _execute(self, sentence: str) -> None:
-        self._connection.execute(sentence.encode())
+        import psycopg
+
+        if self._connection.closed:
+            self._connection = psycopg.connect(self._server_url, autocommit=True)
+        try:
+            self._connection.execute(sentence.encode())
+        except psycopg.OperationalError:
+            self._connection = psycopg.connect(self._server_url, autocommit=True)
+            self._connection.execute(sentence.encode())
 
 
 def open_keeping(kind: str, var: Path, server_url: str) -> Keeping:

@@ -27,7 +27,7 @@ from tests.chaos.nursery import Life, Nursery
 from tests.walk.newsroom import FeedSite
 
 READERS = 12
-PATIENCE = 40.0
+PATIENCE = 90.0
 LETTER = "Weekly letter"
 #: The exit code for a database that cannot be used (yet): a killed holder's lock may outlive it for a moment.
 REFUSED = 4

@@ -1,4 +1,4 @@
-"""A dozen kills of a whole day, on both databases. `make chaos` kills at every boundary and while it recovers."""
+"""A dozen kills in four days, on both databases. `make chaos` kills at every boundary and while it recovers."""
 
 from __future__ import annotations
 
@@ -33,22 +33,16 @@ def stage(
         yield stage
 
 
-@pytest.mark.parametrize("bomb", SHORT, ids=str)
-def test_a_kill_loses_nothing_and_repeats_nothing(stage: Stage, bomb: Bomb) -> None:
-    walked = walk(stage, [bomb])
+@pytest.mark.parametrize("bombs", SHORT, ids=lambda bombs: bombs[0].point)
+def test_three_kills_in_one_day_lose_nothing_and_repeat_nothing(stage: Stage, bombs: tuple[Bomb, ...]) -> None:
+    walked = walk(stage, bombs)
     assert not walked.account.violations
-    assert not walked.duds
-    assert walked.account.kills == 1
-
-
-def test_a_second_kill_during_recovery_changes_nothing(stage: Stage) -> None:
-    walked = walk(stage, [Bomb("sendgrid.answered"), Bomb("recovery.recover committed")])
-    assert not walked.account.violations
-    assert walked.account.kills == 2
+    # Later bombs may find their work done by an earlier life.
+    assert bombs[0] not in walked.duds
 
 
 def test_the_short_list_names_boundaries_that_there_are() -> None:
-    assert {bomb.point for bomb in SHORT} <= set(list_points())
+    assert {bomb.point for bombs in SHORT for bomb in bombs} <= set(list_points())
 
 
 class Row:
