@@ -60,6 +60,7 @@ class Figures:
             .group_by(edition.c.channel, delivery.c.reason)
         )
         with self._database.read() as connection:
+            prefer_indexes(connection)
             return {(row[0], row[1] or ""): int(row[2]) for row in connection.execute(query)}
 
     def find_oldest(self, state: str) -> dict[str, datetime]:
@@ -90,6 +91,7 @@ class Figures:
             .group_by(edition.c.channel)
         )
         with self._database.read() as connection:
+            prefer_indexes(connection)
             return {row[0]: (int(row[1]), row[2]) for row in connection.execute(query)}
 
     def list_late(self, before: datetime, limit: int = 50) -> list[OpenEdition]:
@@ -101,6 +103,7 @@ class Figures:
             .limit(limit)
         )
         with self._database.read() as connection:
+            prefer_indexes(connection)
             return [_open_edition(connection, row) for row in connection.execute(query).all()]
 
     def list_missed(self, since: datetime) -> list[Missed]:
