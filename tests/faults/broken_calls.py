@@ -1,4 +1,4 @@
-"""Databases and files whose n-th call fails: by the engine's own events and at named boundaries, nothing patched."""
+"""Databases and files whose n-th call fails: by the engine's events and at named boundaries, nothing patched."""
 
 from __future__ import annotations
 

@@ -186,6 +186,11 @@ def _list_whole() -> Iterator[Shape]:
     yield Shape("the answer with more behind it", say(lambda r: r.raw() + b"\r\n\r\nmore"), SENT, after)
     yield Shape("the answer with too short a length", say(too_short), {**kind, "": UNKNOWN}, after)
     yield Shape("the answer with too long a length", say(too_long), UNKNOWN, after)
+    for reset in ("999999999999", "-1", "soon", "0"):
+        limits = {"x_rate_limit_remaining": "0", "x_rate_limit_reset": reset}
+        yield Shape(f"the answer with a rest until {reset}", say(limit(limits)), SENT, after)
+        late = {**limits, "date": "Fri, 31 Dec 9999 23:59:59 GMT"}
+        yield Shape(f"the answer with a rest until {reset}, at the end of time", say(limit(late)), SENT, after)
     for year in ("1970", "2099", "99999999999999999999"):
         dated = f"Mon, 23 Nov {year} 07:30:00 GMT"
         yield Shape(f"the answer from the year {year[:5]}", say(date(dated)), SENT, after)
@@ -193,6 +198,17 @@ def _list_whole() -> Iterator[Shape]:
 
 def date(text: str) -> Callable[[HttpReply], HttpReply]:
     return lambda reply: reply.but(date=text)
+
+
+def limit(headers: dict[str, str]) -> Callable[[HttpReply], HttpReply]:
+    """The yes with other limits, and without the Date it came with."""
+
+    def change(reply: HttpReply) -> HttpReply:
+        dropped = ("date", *(name.replace("_", "-") for name in headers))
+        kept = {name: value for name, value in reply.headers.items() if name.lower() not in dropped}
+        return HttpReply(reply.status, kept, reply.body).but(None, None, **headers)
+
+    return change
 
 
 def list_shapes() -> list[Shape]:

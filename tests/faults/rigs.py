@@ -208,6 +208,9 @@ class XRig(HttpRig):
     yes = HttpReply(201, {}, json.dumps({"data": {"id": "999999", "text": "Story"}}).encode())
     no = HttpReply(400, {}, json.dumps({"title": "No", "detail": "a no", "type": "about:blank"}).encode())
 
+    def describe_sandbox(self) -> dict[str, Any]:
+        return {"limit": 1_000_000}
+
     def describe_channel(self) -> dict[str, Any]:
         # What is signed names the host that is called, and that is the wire.
         self.sandbox.front = self.url

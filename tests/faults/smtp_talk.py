@@ -65,11 +65,12 @@ class _Lines:
         self._held = b""
 
     def read(self) -> bytes:
-        """The next line; b"" at the end."""
+        """The next line, at the end what is left; b"" behind that."""
         while b"\n" not in self._held:
             data = self._connection.recv(65_536)
             if not data:
-                return b""
+                rest, self._held = self._held, b""
+                return rest
             self._held += data
         line, mark, self._held = self._held.partition(b"\n")
         return line + mark
@@ -110,6 +111,8 @@ class Relay:
         if found is None:
             reply = self._pass_on(request)
             self.client.sendall(reply)
+            if not reply.endswith(b"\n"):
+                raise EOFError
             return reply
         play, is_after = found
         reply = self._pass_on(request) if is_after else _LIKELY.get(stage, b"250 2.0.0 Ok\r\n")

@@ -17,6 +17,7 @@ from distributor.core.message import Accepted, Outcome
 WAIT_WITHOUT_A_TIME = 60.0
 LONGEST_WAIT = 86_400.0
 LONGEST_DETAIL = 300
+END_OF_CENTURY = 4_102_444_800.0
 
 _WINDOWS = ("x-rate-limit", "x-user-limit-24hour", "x-app-limit-24hour")
 
@@ -138,14 +139,17 @@ def find_wait(headers: Mapping[str, str], default: float = WAIT_WITHOUT_A_TIME) 
 def find_rest(headers: Mapping[str, str]) -> float | None:
     """Epoch seconds when the last of the used-up windows opens again; None while there is room.
 
-    At most a day after the answer's own Date: a mistyped time must not silence the account for years.
+    At most a day after the answer's own Date: a mistyped time must not silence the account for years. Without a
+    Date, what is no time of this century is no time.
     """
     resets = [
         _number(headers, f"{window}-reset") for window in _WINDOWS if _number(headers, f"{window}-remaining") == 0
     ]
     reset = max((reset for reset in resets if reset is not None), default=None)
     now = _date(headers)
-    return reset if reset is None or now is None else min(reset, now + LONGEST_WAIT)
+    if reset is None or now is None:
+        return reset if reset is not None and reset < END_OF_CENTURY else None
+    return min(reset, now + LONGEST_WAIT, END_OF_CENTURY)
 
 
 def read_problem(answer: Answer) -> Problem:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from distributor.channels.pacing import CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, Deciding
+from distributor.channels.fields import CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, Deciding
 
 
 class Settings(BaseModel):
