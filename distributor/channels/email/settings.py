@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from distributor.channels.email.headers import AddressError, split_mailbox
-from distributor.channels.pacing import DECIDE_WITHIN_TEXT, Deciding
+from distributor.channels.fields import DECIDE_WITHIN_TEXT, Deciding
 
 #: Which fields mean something for one transport only.
 _FIELDS = {

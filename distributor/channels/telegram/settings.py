@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from distributor.channels.pacing import CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, Deciding
+from distributor.channels.fields import CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, Deciding
 
 _TOKEN = re.compile(r"[A-Za-z0-9:_-]+")
 _CHAT = re.compile(r"@\w{1,64}|-?\d{1,20}")
