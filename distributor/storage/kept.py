@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from distributor.core.sending import Evidence
-from distributor.storage.among import is_among
 from distributor.storage.database import Database
 from distributor.storage.send_record import Line, list_files, read_lines, unpack
 from distributor.storage.tables import delivery, edition, meta
@@ -143,10 +142,15 @@ def _is_news(connection: Connection, line: Line) -> bool:
         return True
     if row.state != "frozen":
         return False
-    waiting = select(delivery.c.id).where(
-        delivery.c.edition_id == row.id,
-        is_among(connection, delivery.c.recipient_id, line.recipients),
-        delivery.c.state.in_(("queued", "held")),
-        delivery.c.may_duplicate.is_not(True),
-    )
-    return connection.execute(waiting.limit(1)).scalar() is not None
+    # All of a line is old or none of it, so its ends speak for it.
+    return any(_waits(connection, row.id, one) for one in {line.recipients[0], line.recipients[-1]})
+
+
+def _waits(connection: Connection, edition_id: int, recipient: int) -> bool:
+    """Whether the ledger believes that this delivery is still to go out, and no person has sent it again."""
+    row = connection.execute(
+        select(delivery.c.state, delivery.c.may_duplicate).where(
+            delivery.c.edition_id == edition_id, delivery.c.recipient_id == recipient
+        )
+    ).one_or_none()
+    return row is not None and row.state in ("queued", "held") and not row.may_duplicate

@@ -97,13 +97,14 @@ def apply_ends(connection: Connection, edition_id: int, one: KeptEdition, now: d
         values = {"state": state, "decided_by": BY, "changed_at": now, "fence": None, "lease_until": None}
         values |= {"reason": NO_END if state == "unknown" else None, "not_before": None}
         for some in _slices(recipients):
+            # By number: the index over edition and state would be read from end to end for each slice.
+            mine = select(delivery.c.id).where(
+                delivery.c.edition_id == edition_id, is_among(connection, delivery.c.recipient_id, some)
+            )
+            ids = list(connection.execute(mine).scalars())
             rows = connection.execute(
                 update(delivery)
-                .where(
-                    delivery.c.edition_id == edition_id,
-                    is_among(connection, delivery.c.recipient_id, some),
-                    delivery.c.state.in_(may_be),
-                )
+                .where(is_among(connection, delivery.c.id, ids), delivery.c.state.in_(may_be))
                 .values(**values)
                 .returning(delivery.c.id, delivery.c.recipient_id, delivery.c.attempts)
             ).all()

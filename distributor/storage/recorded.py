@@ -110,9 +110,9 @@ class RecordedLedger:
 
     def _note_begun(self, ids: Sequence[int], is_bulk: bool, now: datetime) -> None:
         known = [one for one in ids if one in self._hand]
-        recipients = [self._hand[one][1] for one in known]
         if known:
-            self._record.note_begun(self._hand[known[0]][0], known, recipients, is_bulk, now)
+            token = self._hand[known[0]][0]
+            self._record.note_begun(token, known, [self._hand[one][1] for one in known], is_bulk, now)
 
     def _note_ended(self, settled: Sequence[Settled], now: datetime) -> None:
         """Once for each answer, however often the database has to be told."""
@@ -122,8 +122,10 @@ class RecordedLedger:
         for item in settled:
             if found := self._hand.pop(item.delivery_id, None):
                 token, recipient = found
-                ended.setdefault(item.settlement.state, []).append(recipient)
-                receipts[recipient] = item.settlement.receipt
+                what = item.settlement
+                ended.setdefault(what.state, []).append(recipient)
+                if len(settled) == 1:
+                    receipts[recipient] = what.receipt
         if ended:
             self._record.note_ended(token, ended, receipts, now)
 
