@@ -233,7 +233,7 @@ def test_keys_are_in_no_log_and_no_outcome(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     channel = make_channel()
-    secrets = [str(value) for name, value in sandbox.settings().items() if name not in ("kind", "api_base")]
+    secrets = [str(value) for name, value in sandbox.settings().items() if name not in ("kind", "api_base", "cap")]
     echo = http("403 Forbidden", json.dumps({"detail": "no: " + " ".join(secrets)}))
     with OneAnswer(echo) as server:
         refused = send(make_channel(api_base=server.url), wire)
