@@ -8,6 +8,7 @@ help:
 	@echo "make demo     show the whole product without any account (ARGS=--once: print and exit)"
 	@echo "make run      run with config/distributor.yaml (ARGS=\"--config FILE\")"
 	@echo "make test     run the tests (ARGS=\"tests/core -k words\")"
+	@echo "make chaos    kill it at every boundary and at random, for an hour; writes docs/reliability.md"
 	@echo "make check    tests, lint, types and the import contract, as CI runs them"
 	@echo "make docs     write docs/configuration.md anew from the settings' models"
 	@echo "make bench    measure speed and size"
@@ -30,6 +31,10 @@ run: setup
 
 test: setup-dev
 	@$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+
+# ARGS="--minutes 10 --seed 7 --only ledger"; see tests/chaos.
+chaos: setup-dev
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: setup-dev
 	@$(BIN)/ruff check .

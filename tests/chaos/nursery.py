@@ -68,7 +68,8 @@ class Nursery:
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         while not self._ready.wait(0.1):
             assert self._process.poll() is None, "the zygote did not start; its words are above"
 
@@ -95,6 +96,9 @@ class Nursery:
         with suppress(OSError):
             self._process.stdin.close()
         self._process.wait(LONGEST_LIFE)
+        self._listener.join(LONGEST_LIFE)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
