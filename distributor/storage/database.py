@@ -172,7 +172,7 @@ def _open_sqlite(path: Path, busy_seconds: float) -> tuple[Engine, Engine]:
         raise StorageError(f"cannot make the folder of the database, {path.parent}: {error.strerror}") from None
     arguments = _sqlite_arguments(busy_seconds)
     url = f"sqlite:///{path}"
-    writer = create_engine(url, poolclass=StaticPool, connect_args=arguments)
+    writer = create_engine(url, poolclass=StaticPool, connect_args=arguments, hide_parameters=True)
     reader = create_engine(
         url,
         poolclass=QueuePool,
@@ -180,6 +180,7 @@ def _open_sqlite(path: Path, busy_seconds: float) -> tuple[Engine, Engine]:
         max_overflow=24,
         connect_args=arguments,
         pool_reset_on_return=None,
+        hide_parameters=True,
     )
     event.listen(writer, "connect", _prepare_writer)
     event.listen(reader, "connect", _prepare_reader)
@@ -229,6 +230,8 @@ def _open_postgres(url: str) -> Engine:
         pool_size=8,
         max_overflow=24,
         pool_pre_ping=True,
+        # A mistake of ours goes to the log with its statement, and its values may be readers' addresses.
+        hide_parameters=True,
         connect_args={"connect_timeout": 10, "options": "-c lock_timeout=30s -c timezone=UTC"},
     )
 
