@@ -19,6 +19,7 @@ from distributor.core.tally import give_back, take_counts
 from distributor.core.telling import Notice
 from distributor.pipeline.alert_routes import Mail, Webhook, ping
 from distributor.pipeline.alerts import LOOK_EVERY, NotDelivered, Patience, Route, Watch
+from distributor.pipeline.needs import find_capped
 from distributor.web.parts import measure_disk
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Lookout:
         """Raises StorageError."""
         app, now, figures = self._app, self._app.clock(), self._app.storage.figures
         planned = app.storage.editions.load_schedules()
+        limits = {one.name: app.words_channel(one.name).limits for one in app.settings.channels}
         return Facts(
             planned_until={
                 one.name: (one.rule, planned[one.name][1])
@@ -58,6 +60,7 @@ class Lookout:
             },
             missed=figures.list_missed(now - MISSED_SINCE),
             late=figures.list_late(now - app.settings.alerts.after),
+            capped=frozenset(find_capped(limits, figures.load_paces(), now)),
             unknown=figures.count_unknown(),
             sources=self._find_sources(),
             mismatches=self._mismatches.get(),

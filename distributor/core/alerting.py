@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
+from distributor.core import remedies
+from distributor.core.delivery import TERMINAL
+from distributor.core.needs import count, describe_span
 from distributor.core.schedule import Rule, next_occurrence
 
 UNKNOWN_FOR = timedelta(minutes=10)
@@ -98,12 +101,14 @@ class ProcessFacts:
 @dataclass(frozen=True)
 class Facts:
     """What can be known at one moment. `unknown`: channel -> how many, since when the oldest. `silent_hooks`:
-    channel -> the last report of its service, where messages went out since. `backup_at`: None when it is not
+    channel -> the last report of its service, where messages went out since. `capped`: channels whose next message
+    waits for its cap, which needs nobody. `backup_at`: None when it is not
     known; `processes`: empty where processes do not report."""
 
     planned_until: Mapping[str, tuple[Rule, datetime]] = field(default_factory=dict)
     missed: Sequence[Missed] = ()
     late: Sequence[OpenEdition] = ()
+    capped: frozenset[str] = frozenset()
     unknown: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
     sources: Mapping[str, SourceFacts] = field(default_factory=dict)
     mismatches: Sequence[int] = ()
@@ -135,7 +140,7 @@ def _find_broken(facts: Facts, now: datetime) -> Iterator[Trouble]:
         yield Trouble("safe mode", f"Nothing is sent: {facts.safe_mode}", ("distributor status",))
     for number in facts.mismatches:
         text = f"The deliveries of edition {number} do not add up to its audience. This is a bug; keep a backup."
-        yield Trouble(f"mismatch {number}", text, ("distributor db check",))
+        yield Trouble(f"mismatch {number}", text, remedies.MISMATCH)
     if facts.disk_free < DISK_FREE:
         text = f"{facts.disk_free:.1%} of the disk with the program's files is free; below 5 % it is not ready."
         yield Trouble("disk", text)
@@ -144,7 +149,7 @@ def _find_broken(facts: Facts, now: datetime) -> Iterator[Trouble]:
         text = f"This machine's clock is {abs(facts.clock_offset):.1f} s {way} the database server's: mend its NTP."
         yield Trouble("clock offset", text)
     if facts.backup_at is not None and now - facts.backup_at > BACKUP_AGE:
-        text = f"The last backup is of {spell(facts.backup_at)}, {span(now - facts.backup_at)} ago."
+        text = f"The last backup is of {spell(facts.backup_at)}, {describe_span(now - facts.backup_at)} ago."
         yield Trouble("backup", text, ("distributor db backup",))
 
 
@@ -176,7 +181,7 @@ def _find_unplanned(facts: Facts, now: datetime, after: timedelta) -> Iterator[T
 
 def _find_late(facts: Facts, now: datetime, after: timedelta) -> Iterator[Trouble]:
     for one in facts.late:
-        if now - one.due_at > after:
+        if now - one.due_at > after and not (one.channel in facts.capped and _waits_by_itself(one)):
             told = ", ".join(f"{number:,} {state}" for state, number in sorted(one.counts.items())) or one.state
             why = f" ({one.reason})" if one.reason else ""
             title = f' "{one.title[:80]}"' if one.title else ""
@@ -187,22 +192,22 @@ def _find_late(facts: Facts, now: datetime, after: timedelta) -> Iterator[Troubl
             yield Trouble(f"late {one.id}", text, _commands(one))
 
 
+def _waits_by_itself(one: OpenEdition) -> bool:
+    return one.state == "frozen" and not one.counts.keys() - {"queued", *TERMINAL}
+
+
 def _commands(one: OpenEdition) -> tuple[str, ...]:
     if one.state in ("parked", "held") or one.counts.get("held"):
-        return (f"distributor editions release {one.id}", f"distributor editions drop {one.id}")
+        return remedies.for_edition(one.id)
     return ("distributor status", f"distributor deliveries --edition {one.id}")
 
 
 def _find_unknown(facts: Facts, now: datetime) -> Iterator[Trouble]:
     for name, (number, since) in sorted(facts.unknown.items()):
         if number and now - since > UNKNOWN_FOR:
-            what = "1 message" if number == 1 else f"{number:,} messages"
-            text = f"{what} on {name} may or may not have gone out, since {spell(since)}. Look at the channel."
-            yield Trouble(
-                f"unknown {name}",
-                text,
-                ("distributor deliveries --state unknown", "distributor deliveries resolve"),
-            )
+            what = f"{count(number, 'message')} on {name}"
+            text = f"{what} may or may not have gone out, since {spell(since)}. Look at the channel."
+            yield Trouble(f"unknown {name}", text, remedies.for_unknown(name))
 
 
 def _find_paused(facts: Facts) -> Iterator[Trouble]:
@@ -215,17 +220,16 @@ def _find_paused(facts: Facts) -> Iterator[Trouble]:
 def _find_silent_sources(facts: Facts, now: datetime) -> Iterator[Trouble]:
     for name, one in sorted(facts.sources.items()):
         if one.held:
-            what = "1 story" if one.held == 1 else f"{one.held:,} stories"
-            text = f"{what} of the source {name} are held for a person."
-            yield Trouble(f"held {name}", text, ("distributor posts --held", "distributor posts release"))
+            text = f"{count(one.held, 'story', 'stories')} of the source {name} held for a person."
+            yield Trouble(f"held {name}", text, remedies.HELD_STORIES)
         unread = max(one.every * POLLS_MISSED, LEAST_UNREAD)
         if one.last_ok_at is not None and now - one.last_ok_at > unread:
             why = f": {one.error}" if one.error else ""
             text = f"The source {name} was last read at {spell(one.last_ok_at)}{why}"
-            yield Trouble(f"unread {name}", text, (f"distributor poll {name}",))
+            yield Trouble(f"unread {name}", text, remedies.for_source(name))
         elif one.arrivals and now - max(one.arrivals) > find_patience(one.arrivals):
             text = f"The source {name} is read, but its last story is of {spell(max(one.arrivals))}."
-            yield Trouble(f"silent {name}", text, (f"distributor poll {name}",))
+            yield Trouble(f"silent {name}", text, remedies.for_source(name))
 
 
 def find_patience(arrivals: Sequence[datetime]) -> timedelta:
@@ -241,20 +245,11 @@ def find_patience(arrivals: Sequence[datetime]) -> timedelta:
 def _find_silent_hooks(facts: Facts, now: datetime) -> Iterator[Trouble]:
     for name, last in sorted(facts.silent_hooks.items()):
         text = (
-            f"Mail goes out on {name}, but its service has reported nothing for {span(now - last)}: bounces and "
-            "complaints are not seen. Look at the webhook's settings there."
+            f"Mail goes out on {name}, but its service has reported nothing for {describe_span(now - last)}: "
+            "bounces and complaints are not seen. Look at the webhook's settings there."
         )
         yield Trouble(f"silent webhook {name}", text)
 
 
 def spell(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
-def span(length: timedelta) -> str:
-    """In its largest unit: "40 s", "5 min", "3 h", "12 days"."""
-    seconds = max(int(length.total_seconds()), 0)
-    for most, unit, name in ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h")):
-        if seconds < most:
-            return f"{seconds // unit} {name}"
-    return f"{seconds // 86400} days"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from distributor.core import remedies
 from distributor.core.delivery import BYTES, CLOSED, LATE
 from distributor.core.reporting import ChannelRow, EditionRow, HeldRow, SourceRow
 
@@ -63,7 +64,7 @@ def _find_broken(view: Situation) -> Iterator[Need]:
         yield Need(
             "alarm",
             f"The deliveries of edition {numbers} do not add up to its audience. This is a bug, please report it.",
-            ("distributor db check",),
+            remedies.MISMATCH,
         )
 
 
@@ -77,12 +78,7 @@ def _find_unknown(view: Situation) -> Iterator[Need]:
             "alarm",
             f"{count(number, 'message')} may or may not have gone out on {name}{age}. Look at the channel, "
             f"then decide{time}.",
-            (
-                f"distributor deliveries --state unknown --channel {name}",
-                "distributor deliveries resolve NUMBER --sent",
-                "distributor deliveries resolve NUMBER --resend",
-                "distributor deliveries resolve NUMBER --leave",
-            ),
+            remedies.for_unknown(name),
         )
 
 
@@ -155,7 +151,7 @@ def _choose_held(row: HeldRow) -> tuple[str, ...]:
         return (drop,)
     if row.reason.startswith(CLOSED):
         return (f"distributor resume {row.channel}", drop)
-    return (f"distributor editions release {row.edition_id}", drop)
+    return remedies.for_edition(row.edition_id)
 
 
 def _find_aside(view: Situation) -> Iterator[Need]:
@@ -164,13 +160,13 @@ def _find_aside(view: Situation) -> Iterator[Need]:
         yield Need(
             "warning",
             f"Edition {row.id} for {row.channel} {why}: {row.reason or row.title}",
-            (f"distributor editions release {row.id}", f"distributor editions drop {row.id}"),
+            remedies.for_edition(row.id),
         )
     if view.held_posts:
         yield Need(
             "warning",
             f"{count(view.held_posts, 'story', 'stories')} held for a person.",
-            ("distributor posts --held", "distributor posts release NUMBER", "distributor posts drop NUMBER"),
+            remedies.HELD_STORIES,
         )
 
 
@@ -179,9 +175,7 @@ def _find_silent(view: Situation) -> Iterator[Need]:
         if row.failures and name in view.source_names:
             ok = f", last read {describe_span(view.now - row.last_ok_at)} ago" if row.last_ok_at else ""
             times = "once" if row.failures == 1 else f"{row.failures} times in a row"
-            yield Need(
-                "warning", f"The source {name} failed {times}{ok}: {row.error}", (f"distributor poll {name}",)
-            )
+            yield Need("warning", f"The source {name} failed {times}{ok}: {row.error}", remedies.for_source(name))
 
 
 def list_notes(view: Situation) -> list[str]:

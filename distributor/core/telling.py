@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from distributor.core.addresses import hide_addresses
-from distributor.core.alerting import Trouble, span
+from distributor.core.alerting import Trouble
+from distributor.core.needs import describe_span
 
 #: Most troubles that one message spells out; the others are counted.
 MOST_TOLD = 20
@@ -102,7 +103,7 @@ def _sum_up(telling: Telling) -> str:
 def _write(one: Trouble, since: Mapping[str, datetime], now: datetime) -> str:
     lines = [f"- {_flatten(one.text)}"]
     if one.key in since and now - since[one.key] >= timedelta(minutes=1):
-        lines[0] += f" (for {span(now - since[one.key])})"
+        lines[0] += f" (for {describe_span(now - since[one.key])})"
     return "\n".join([*lines, *(f"    {command}" for command in one.commands)])
 
 

@@ -82,6 +82,14 @@ def test_a_late_edition_that_waits_for_a_person_says_what_to_type(change: dict[s
     assert change.get("reason", "") in found.text
 
 
+def test_what_waits_for_its_cap_needs_nobody() -> None:
+    capped = frozenset({"letter"})
+    assert keys(late=[make_edition(counts={"queued": 3, "sent": 2})], capped=capped) == []
+    assert keys(late=[make_edition(counts={"queued": 3, "held": 2})], capped=capped) == ["late 7"]
+    assert keys(late=[make_edition(counts={"queued": 3}, channel="tg")], capped=capped) == ["late 7"]
+    assert keys(late=[make_edition(state="parked")], capped=capped) == ["late 7"]
+
+
 def test_unknown_messages_are_told_after_ten_minutes() -> None:
     assert keys(unknown={"tg": (1, ago(minutes=9))}) == []
     assert keys(unknown={"tg": (1, ago(minutes=11))}) == ["unknown tg"]
