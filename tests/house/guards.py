@@ -245,7 +245,7 @@ GUARDS = (
         "                insert_new(connection, edition).values(_edition_row(plan, now)).returning(edition.c.id)\n",
         '                insert_new(connection, edition).values({**_edition_row(plan, now), "key": str(now) + '
         "secrets.token_hex(4)}).returning(edition.c.id)\n",
-        "tests/storage/test_editions.py::test_an_edition_is_planned_once[sqlite]",
+        "tests/storage/test_editions.py::test_one_due_time_makes_one_edition_also_of_other_stories[sqlite]",
     ),
     Guard(
         8,

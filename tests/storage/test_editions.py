@@ -80,6 +80,16 @@ def test_an_edition_is_planned_once(storage: Storage, now: datetime, edition_id:
     assert len(storage.reports.list_editions()) == 1
 
 
+def test_one_due_time_makes_one_edition_also_of_other_stories(
+    storage: Storage, now: datetime, edition_id: int, post_id: int
+) -> None:
+    """Two planners that saw different stories at the same due time: the second edition would be a second mail."""
+    other = add_post(storage, now, 2)
+    same_hour = make_edition(other, now, key=f"now-tg:post:{post_id}")
+    assert storage.editions.add_edition(same_hour, now) is None
+    assert len(storage.reports.list_editions()) == 1
+
+
 def test_schedules_begin_when_they_are_first_seen_and_never_again(storage: Storage, now: datetime) -> None:
     later = now + timedelta(hours=1)
     assert storage.editions.load_schedules() == {}
