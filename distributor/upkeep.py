@@ -15,7 +15,7 @@ from distributor.app import App
 from distributor.core.sending import Evidence
 from distributor.core.source_state import SourceState
 from distributor.storage.lanes import Turn
-from distributor.storage.lock import hold_presence
+from distributor.storage.lock import find_presences, forget_presences, hold_presence
 from distributor.storage.workers import BEAT_SECONDS, DEAD_AFTER
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Upkeep:
     def arrive(self) -> None:
         """Before anything is claimed. Raises StorageError."""
         self._release = hold_presence(self._app.state_dir, self._app.fence)
+        self._forget_gone()
         self.beat()
         if not self._app.storage.database.is_sqlite:
             self._app.turn = Turn(self.is_steady)
@@ -58,6 +59,14 @@ class Upkeep:
         if now - self._last_beat > BEAT_SECONDS * 2:
             self._steady_since = now
         self._last_beat = now
+
+    def _forget_gone(self) -> None:
+        """Processes of this folder that are dead and left no journal: there is nothing to settle."""
+        folder = self._app.state_dir
+        _, dead = find_presences(folder, self._app.fence)
+        gone = [fence for fence in dead if not any(folder.glob(f"sends-{fence}-*.log"))]
+        self._app.storage.workers.leave(gone)
+        forget_presences(folder, gone)
 
     def is_steady(self) -> bool:
         """Whether this process reached the database all the time that makes others dead. After a restart of the

@@ -105,7 +105,9 @@ class ProcrastinateEngine:
     # -- looking after ---------------------------------------------------------------------------------------
 
     def is_live(self, channel: str) -> bool:
-        return any(job.status in ("todo", "doing") for job in self._list_jobs(channel))
+        own = self._drains.get(channel)
+        is_followed = own is not None and own.is_busy
+        return is_followed or any(job.status in ("todo", "doing") for job in self._list_jobs(channel))
 
     def cancel(self, channel: str) -> int:
         waiting = [job.id for job in self._list_jobs(channel) if job.status == "todo" and job.id is not None]

@@ -45,6 +45,6 @@ def wake_forgotten(ready: ReadyChannels, engine: Engine, now: datetime) -> int:
     """Wake channels again that have something to send and of which nobody thinks; returns how many."""
     forgotten = [wakeup for wakeup in ready.list_ready(now) if not engine.is_live(wakeup.channel)]
     for wakeup in forgotten:
-        log.info("channel %s is woken again", wakeup.channel)
+        log.debug("channel %s is woken again", wakeup.channel)
         ready.put_down(wakeup)
     return len(forgotten)

@@ -131,6 +131,19 @@ def test_after_a_stop_nothing_is_begun(make_node: Start) -> None:
     assert node.states() == {"sent": 1, "queued": 1}
 
 
+def test_a_stop_lets_what_is_on_the_wire_finish(make_node: Start) -> None:
+    node = make_node()
+    node.pause = 1.0
+    node.start()
+    one = node.add_edition("tg", 1)
+    node.add_edition("tg", 2)
+    wait_for("the call to begin", lambda: node.public.speaking.get("tg"))
+    assert node.engine.stop(20.0)
+    assert node.public.editions() == [one]
+    assert node.states() == {"sent": 1, "queued": 1}
+    assert not node.storage.recovery.list_holders()
+
+
 def is_quiet(node: Node, channel: str) -> bool:
     """Nobody thinks of this channel. A local lane always does."""
     return node.kind == "local" or not node.engine.is_live(channel)
