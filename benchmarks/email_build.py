@@ -9,14 +9,13 @@ import sys
 import time
 
 from benchmarks.rigs.letters import HEAD, UsualWay, make_edition, make_messages
-from benchmarks.rigs.rounds import measure_cpu, print_ratio, run_rounds
+from benchmarks.rigs.rounds import choose, end, measure_cpu, print_ratio, run_rounds
 from distributor.channels.email.readers import read_recipients
 from distributor.channels.email.segments import compile_letter
 
 
 def main() -> int:
-    is_full = "--full" in sys.argv
-    rounds, ours_count, usual_count = (9, 20_000, 1_000) if is_full else (5, 10_000, 300)
+    rounds, ours_count, usual_count = choose((1, 100, 5), (5, 10_000, 300), (9, 20_000, 1_000))
     edition = make_edition()
     messages = list(make_messages(edition, ours_count))
     usual = UsualWay()
@@ -43,7 +42,7 @@ def main() -> int:
     seconds = time.process_time() - started
     size = len(usual.build(messages[0]).as_bytes())  # type: ignore[attr-defined]
     print(f"a copy has {size / 1000:.1f} KB; compiling an edition once costs {seconds * 1000:.1f} ms")
-    return 0 if print_ratio("build one copy", medians["ours"], medians["usual"], 1 / 80) else 1
+    return end(print_ratio("build one copy", medians["ours"], medians["usual"], 1 / 80))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.rigs.letters import SENDER, make_edition, make_messages
-from benchmarks.rigs.rounds import measure_cpu, print_ratio, run_child, run_rounds
+from benchmarks.rigs.rounds import choose, end, measure_cpu, print_ratio, run_child, run_rounds
 from benchmarks.rigs.sinks import run_sink
 from distributor.channels import Surroundings, open_channel
 from distributor.channels.email.settings import Settings
@@ -109,7 +109,7 @@ def main() -> int:
         way, target, count = sys.argv[2:]
         {"ours": run_ours, "usual": run_usual}[way](int(target), int(count))
         return 0
-    rounds, ours, usual = (9, 200, 30) if "--full" in sys.argv else (5, 100, 10)
+    rounds, ours, usual = choose((1, 1, 1), (5, 100, 10), (9, 200, 30))
     with run_sink("sendgrid") as port:
         medians = run_rounds(
             {
@@ -118,7 +118,7 @@ def main() -> int:
             },
             rounds,
         )
-    return 0 if print_ratio("one SendGrid call", medians["ours"], medians["usual"], 1 / 12) else 1
+    return end(print_ratio("one SendGrid call", medians["ours"], medians["usual"], 1 / 12))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.rigs.letters import SENDER, UsualWay, make_edition, make_messages
-from benchmarks.rigs.rounds import print_ratio, read_cpu, run_child, run_rounds
+from benchmarks.rigs.rounds import choose, end, print_ratio, read_cpu, run_child, run_rounds
 from benchmarks.rigs.sinks import run_sink
 from distributor.channels import Surroundings, open_channel
 from distributor.channels.email.settings import Settings
@@ -77,21 +77,23 @@ def main() -> int:
     if "--child" in sys.argv:
         run_variant(*sys.argv[2:])
         return 0
-    rounds, ours, usual, many = (7, 20_000, 2_000, 500_000) if "--full" in sys.argv else (5, 4_000, 300, 20_000)
+    rounds, ours, usual, few, many = choose(
+        (1, 20, 5, 50, 100), (5, 4_000, 300, 5_000, 20_000), (7, 20_000, 2_000, 5_000, 500_000)
+    )
     with run_sink("smtp") as port:
         variants = {
             "ours": lambda: run_child(MODULE, "ours", str(port), str(ours))["ms"],
             "usual": lambda: run_child(MODULE, "usual", str(port), str(usual))["ms"],
         }
         medians = run_rounds(variants, rounds)
-        small = run_child(MODULE, "ours", str(port), "5000")
+        small = run_child(MODULE, "ours", str(port), str(few))
         large = run_child(MODULE, "ours", str(port), str(many))
     is_fast = print_ratio("SMTP end to end", medians["ours"], medians["usual"], 1 / 12)
     is_flat = large["peak"] <= small["peak"] * 1.4
     print(f"  {1 / large['wall'] * 1000:.0f} mails a second on four connections")
-    print(f"memory: {small['peak']:.0f} MB for 5,000 mails, {large['peak']:.0f} MB for {many:,}: ", end="")
+    print(f"memory: {small['peak']:.0f} MB for {few:,} mails, {large['peak']:.0f} MB for {many:,}: ", end="")
     print("flat" if is_flat else "GROWS")
-    return 0 if is_fast and is_flat else 1
+    return end(is_fast and is_flat)
 
 
 if __name__ == "__main__":

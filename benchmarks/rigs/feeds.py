@@ -17,6 +17,8 @@ class Feeds:
         self._items: list[str] = []
         self._lock = threading.Lock()
         self.port = 0
+        #: How many requests there were.
+        self.asked = 0
         #: Story -> when a feed with it was first given out, by time.monotonic().
         self.given: dict[int, float] = {}
 
@@ -34,6 +36,7 @@ class Feeds:
     def answer(self, validator: str) -> tuple[int, str, bytes]:
         """Status, ETag and body for a request with this If-None-Match."""
         with self._lock:
+            self.asked += 1
             count, items = len(self._items), "".join(self._items[:50])
         tag = f'"{count}"'
         if validator == tag:

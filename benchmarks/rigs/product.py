@@ -36,6 +36,14 @@ class Product:
                 raise SystemExit(f"the product did not answer {path}:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.005)
 
+    def wait_for_log(self, words: str) -> None:
+        """Until the log has these words."""
+        deadline = time.monotonic() + PATIENCE
+        while words not in self.log.read_text(encoding="utf-8"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"the product did not say {words!r}:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.02)
+
     def read_cpu(self) -> float:
         """User and system seconds of the process and of the children it has waited for or still has."""
         return sum(read_cpu_of(pid) for pid in (self.process.pid, *list_children(self.process.pid)))

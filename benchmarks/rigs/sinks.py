@@ -6,9 +6,11 @@ python -m benchmarks.rigs.sinks smtp|sendgrid     prints its port, serves until 
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -23,11 +25,12 @@ class SmtpSink(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.buffer = b""
         self.is_data = False
+        self.is_thinking = False
         self.transport.write(b"220 sink ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        while self.take_data() if self.is_data else self.take_command():
+        while not self.is_thinking and (self.take_data() if self.is_data else self.take_command()):
             pass
 
     def take_data(self) -> bool:
@@ -39,8 +42,11 @@ class SmtpSink(asyncio.Protocol):
                 return False
             self.buffer = self.buffer[end + 5 :]
         self.is_data = False
-        self.transport.write(b"250 2.0.0 Ok: queued as SINK00000001\r\n")
+        self.accept()
         return True
+
+    def accept(self) -> None:
+        self.transport.write(b"250 2.0.0 Ok: queued as SINK00000001\r\n")
 
     def take_command(self) -> bool:
         line, found, rest = self.buffer.partition(b"\r\n")
@@ -59,6 +65,57 @@ class SmtpSink(asyncio.Protocol):
         else:
             self.transport.write(b"250 2.1.0 Ok\r\n")
         return True
+
+
+class Envelopes:
+    """An SMTP server in a thread of the benchmark that remembers when each envelope came, by time.monotonic()."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        """`delay`: seconds that the server takes to think about each mail."""
+        self._delay = delay
+        self.port = 0
+        self.moments: list[float] = []
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def start(self) -> None:
+        envelopes = self
+
+        class Remembering(SmtpSink):
+            def take_command(self) -> bool:
+                if self.buffer[:4].upper() == b"MAIL":
+                    envelopes.moments.append(time.monotonic())
+                return super().take_command()
+
+            def accept(self) -> None:
+                self.is_thinking = True
+                asyncio.get_running_loop().call_later(envelopes._delay, self.think_no_more)
+
+            def think_no_more(self) -> None:
+                self.is_thinking = False
+                super().accept()
+                self.data_received(b"")
+
+        self._thread.start()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(listener.getsockname()[1])
+        made = self._loop.create_server(Remembering, sock=listener)
+        asyncio.run_coroutine_threadsafe(made, self._loop).result(10)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+@contextmanager
+def run_envelopes(delay: float = 0.0) -> Iterator[Envelopes]:
+    envelopes = Envelopes(delay)
+    envelopes.start()
+    try:
+        yield envelopes
+    finally:
+        envelopes.stop()
 
 
 class SendgridSink(asyncio.Protocol):
