@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo run test lint format types imports check docs bench guards lock clean
+.PHONY: help setup setup-dev demo run test chaos lint format types imports check docs bench guards lock clean
 
 help:
 	@echo "make demo     show the whole product without any account (ARGS=--once: print and exit)"
