@@ -27,6 +27,8 @@ from distributor.core.points import reach
 from distributor.core.waking import Waker, Wakeup
 
 BUSY_SECONDS = 10.0
+#: A mistake of ours goes to the log with its statement, but not with its values: they may be readers' addresses.
+_POOL: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 24, "hide_parameters": True}
 _WOKEN = "channels to wake after the commit"
 
 
@@ -173,15 +175,7 @@ def _open_sqlite(path: Path, busy_seconds: float) -> tuple[Engine, Engine]:
     arguments = _sqlite_arguments(busy_seconds)
     url = f"sqlite:///{path}"
     writer = create_engine(url, poolclass=StaticPool, connect_args=arguments, hide_parameters=True)
-    reader = create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=8,
-        max_overflow=24,
-        connect_args=arguments,
-        pool_reset_on_return=None,
-        hide_parameters=True,
-    )
+    reader = create_engine(url, connect_args=arguments, pool_reset_on_return=None, **_POOL)
     event.listen(writer, "connect", _prepare_writer)
     event.listen(reader, "connect", _prepare_reader)
     event.listen(writer, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
@@ -226,13 +220,9 @@ def _prepare_reader(connection: sqlite3.Connection, _record: Any) -> None:
 def _open_postgres(url: str) -> Engine:
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
-        poolclass=QueuePool,
-        pool_size=8,
-        max_overflow=24,
         pool_pre_ping=True,
-        # A mistake of ours goes to the log with its statement, and its values may be readers' addresses.
-        hide_parameters=True,
         connect_args={"connect_timeout": 10, "options": "-c lock_timeout=30s -c timezone=UTC"},
+        **_POOL,
     )
 
 
