@@ -42,8 +42,11 @@ WIRE_ROOMS = ("channels", "sources", "web", "engine")
 #: A transaction that is not `database.write`.
 COMMIT_METHODS = frozenset({"begin", "commit"})
 COMMIT_ROOMS = ("storage", "engine", "app", "pipeline")
-#: Made by `database.write` on PostgreSQL and by hand on SQLite: one name for one thing.
-TWICE = {"database.note written", "database.note committed"}
+#: One name for one thing that is done in two ways: a note on SQLite and on PostgreSQL, and the same verb of SMTP by
+#: the client that asks ahead and by the one that does not.
+TWICE = {"database.note written", "database.note committed"} | {
+    f"smtp.{verb}" for verb in ("connect", "ready", "mail", "body", "body answered", "quit")
+}
 
 #: Not the product at work: services that pretend, the demo, and files that somebody asked for by name.
 ELSEWHERE = ("demo/", "cli/", "settings/starter.py", "channels/sandbox_server.py", "sources/sandbox")
@@ -52,6 +55,7 @@ ELSEWHERE = ("demo/", "cli/", "settings/starter.py", "channels/sandbox_server.py
 EXCUSED = {
     "storage/database.py:write": "it makes the boundaries of every commit",
     "storage/database.py:_begin": "opens a transaction; its end has the name",
+    "channels/email/smtp_pipelined.py:_run": "runs what has the boundaries",
     "channels/telegram/client.py:close": "only closes connections",
     "channels/x/adapter.py:request": "it ends in send(), which has the boundaries",
     "web/public/salts.py:_forget_before": "deletes what is old; whatever is left goes tomorrow",
