@@ -164,7 +164,7 @@ class Ledger:
             theirs = settle_accepted(connection, fence, accepted, now)
             theirs |= {item.delivery_id for item in others if settle_one(connection, fence, item, now)}
             write_attempts(connection, [item for item in settled if item.delivery_id in theirs])
-            note_channel(connection, channel_name, settled, now)
+            note_channel(connection, channel_name, settled, theirs, now)
             complete_editions(connection, now)
 
     def rest_channel(self, name: str, until: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -102,42 +102,48 @@ def write_attempts(connection: Connection, settled: Sequence[Settled]) -> None:
     upsert_attempts(connection, values)
 
 
-def note_channel(connection: Connection, name: str, settled: Sequence[Settled], now: datetime) -> None:
-    """How the channel fares; a service that closed it, or too many refusals, pause it with an alarm."""
+def note_channel(
+    connection: Connection, name: str, settled: Sequence[Settled], theirs: Collection[int], now: datetime
+) -> None:
+    """How the channel fares; a service that closed it, or too many refusals, pause it with an alarm.
+
+    The breaker counts only what was settled now (`theirs`), so that an answer told twice counts once.
+    """
     touch_channel(connection, name)
     row = connection.execute(select(channel).where(channel.c.name == name).with_for_update()).one()
     bad = [i.settlement for i in settled if i.settlement.state not in ("sent", "queued") or i.settlement.reason]
-    endings = "".join(item.settlement.ending for item in settled)
+    endings = [item.settlement.ending for item in settled if item.delivery_id in theirs]
     values: dict[str, Any] = {}
     if any(item.settlement.state == "sent" for item in settled):
         values["last_ok_at"] = now
     if bad:
         values |= {"last_error": f"{bad[-1].reason} {bad[-1].detail}".strip()[:500], "last_error_at": now}
-    if endings and (recent := add_endings(row.recent, endings)) != row.recent:
+    if (recent := add_endings(row.recent, endings)) != row.recent:
         values["recent"] = recent
     if values:
         connection.execute(update(channel).where(channel.c.name == name).values(values))
     if bad and not row.is_paused:
-        _stop_channel(connection, name, row.recent, settled, now)
+        _stop_channel(connection, name, _find_trouble(connection, row.recent, endings, settled), settled, now)
 
 
 def _stop_channel(
-    connection: Connection, name: str, recent: str, settled: Sequence[Settled], now: datetime
+    connection: Connection, name: str, trouble: str, settled: Sequence[Settled], now: datetime
 ) -> None:
     closing = next((item.settlement for item in settled if item.settlement.closes_channel), None)
     if closing is not None:
         why = f"{closing.reason.removeprefix(CLOSED)} {closing.detail}".strip()
         set_pause(connection, name, True, why, "the service", now)
         add_notice(connection, "alarm", f"channel {name} closed", closing.reason, now)
-        return
-    endings = [item.settlement.ending for item in settled]
-    if why := find_trouble(recent, endings, _is_list(connection, settled[0].delivery_id)):
+    elif trouble:
         last = next(i.settlement for i in reversed(settled) if i.settlement.ending in (REFUSED, GONE))
         words = f"{last.reason} {last.detail}".strip()[:300]
-        set_pause(connection, name, True, f"{why}, the last one: {words}", BREAKER, now)
-        add_notice(connection, "alarm", f"channel {name} stopped", f"{why}; nothing more is sent on {name}", now)
+        set_pause(connection, name, True, f"{trouble}, the last one: {words}", BREAKER, now)
+        add_notice(
+            connection, "alarm", f"channel {name} stopped", f"{trouble}; nothing more is sent on {name}", now
+        )
 
 
-def _is_list(connection: Connection, delivery_id: int) -> bool:
+def _find_trouble(connection: Connection, recent: str, endings: Sequence[str], settled: Sequence[Settled]) -> str:
     joined = select(edition.c.list).join(delivery, delivery.c.edition_id == edition.c.id)
-    return bool(connection.execute(joined.where(delivery.c.id == delivery_id)).scalar())
+    name = connection.execute(joined.where(delivery.c.id == settled[0].delivery_id)).scalar()
+    return find_trouble(recent, endings, is_list=bool(name))

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from distributor.core.breaker import add_endings, find_trouble
 from distributor.core.delivery import MOVES, TERMINAL, State, settle
 from distributor.core.errors import Busy, ChannelClosed, MessageRefused, Outage, RecipientGone, Unknown
 from distributor.core.message import Accepted, NotStarted, Outcome
@@ -130,6 +131,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.copies: dict[int, Copy] = {}
         self.tickets: list[Ticket] = []
         self.paused: set[str] = set()
+        #: Channel -> how its last messages ended: what the breaker remembers.
+        self.recent: dict[str, str] = {}
         self.barred: set[int] = set()
         self.decided: set[int] = set()
         self.before: dict[int, State] = {}
@@ -306,6 +309,7 @@ class LedgerMachine(RuleBasedStateMachine):
         is_late = copy.state == "unknown" and copy.attempts == ticket.number and what.state == "sent"
         if copy.fence != ticket.fence or not (is_claimed or is_sending or is_late):
             return
+        self.note_ending(copy.channel, what.ending)
         is_counted = what.is_attempt or what.state == "unknown"
         copy.state, copy.attempts = what.state, ticket.number if is_counted else ticket.number - 1
         copy.fence = copy.fence if what.state in ("sent", "unknown") else ""
@@ -377,9 +381,16 @@ class LedgerMachine(RuleBasedStateMachine):
     def resume(self, data: st.DataObject) -> None:
         self.open_again(data.draw(st.sampled_from(sorted(self.paused))))
 
+    def note_ending(self, channel: str, ending: str) -> None:
+        recent = self.recent.get(channel, "")
+        if find_trouble(recent, ending, is_list=bool(LISTS[channel])):
+            self.paused.add(channel)
+        self.recent[channel] = add_endings(recent, ending)
+
     def open_again(self, channel: str) -> None:
         self.storage.decisions.resume(channel, "anna", self.now)
         self.paused.discard(channel)
+        self.recent.pop(channel, None)
         for copy in self.copies.values():
             if copy.channel == channel and copy.state == "held" and not copy.is_late:
                 copy.state, copy.not_before = "queued", self.now
