@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
@@ -9,6 +10,7 @@ import logging
 import pytest
 
 from distributor.logs import MASK, RedactingFormatter
+from tests.house.source_code import list_files
 
 SECRET = "4242:canary-token-that-must-not-be-seen"
 
@@ -69,3 +71,34 @@ def test_no_line_holds_a_readers_address(as_json: bool) -> None:
 
 def test_hiding_addresses_is_quick_whatever_the_line_is() -> None:
     assert len(write(False, lambda logger: logger.info("a." * 50_000 + "@" * 1000))) > 100_000
+
+
+def test_every_line_about_a_delivery_carries_its_number_edition_and_channel() -> None:
+    lines = [
+        f"{file.name}:{call.lineno}"
+        for file in list_files()
+        for call in file.walk()
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).startswith("log.")
+        and "delivery %d" in read_text(call)
+        if not any(keyword.arg == "extra" for keyword in call.keywords)
+    ]
+    assert not lines, f"give these extra={{delivery, edition, channel}}: {lines}"
+
+
+def read_text(call: ast.Call) -> str:
+    first = call.args[0] if call.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+
+
+def test_a_failed_delivery_is_one_json_line_without_the_reader() -> None:
+    told = {"delivery": 7, "edition": 3, "channel": "letter"}
+    text = write(
+        True,
+        lambda logger: logger.warning(
+            "delivery %d is %s: %s", 7, "failed", "550 <jane@mail.example.org>", extra=told
+        ),
+    )
+    line = json.loads(text)
+    assert {name: line[name] for name in told} == told
+    assert "jane" not in text

@@ -48,12 +48,13 @@ class Reconciler:
 
     def _ask(self, one: UnknownDelivery, now: datetime) -> bool:
         message = Message(one.delivery_id, one.edition, one.recipient, {}, one.attempts)
+        told = {"delivery": one.delivery_id, "edition": one.edition.id, "channel": self.channel.name}
         try:
             outcome = self.channel.reconcile(message)
         except Exception:  # asking is a courtesy; the delivery stays unknown
-            log.exception("channel %s could not be asked about delivery %d", self.channel.name, one.delivery_id)
+            log.exception("the channel could not be asked about delivery %d", one.delivery_id, extra=told)
             return False
         if not isinstance(outcome, Accepted):
             return False
-        log.info("delivery %d did go out: %s", one.delivery_id, outcome.detail)
+        log.info("delivery %d did go out: %s", one.delivery_id, outcome.detail, extra=told)
         return self.ledger.prove_sent(one.delivery_id, outcome.receipt, outcome.detail, now)
