@@ -87,11 +87,14 @@ class ServerLock:
     def renew(self) -> None:
         """Raises StorageError when the server is away, or when somebody else was faster."""
         try:
-            self._connection.execute(text("SELECT 1"))
+            if not self._connection.closed:
+                self._connection.execute(text("SELECT 1"))
+                return
         except DBAPIError:
             with contextlib.suppress(DBAPIError):
                 self._connection.close()
-            self._connection = self._take()
+        # Also after an earlier try that came while the server was still away.
+        self._connection = self._take()
 
     def __call__(self) -> None:
         self._connection.close()
