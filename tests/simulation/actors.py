@@ -23,16 +23,16 @@ from tests.simulation.world import World
 READERS = tuple(f"reader{number}@example.org" for number in range(7))
 #: Step -> how often. What is not named in `ALONGSIDE` is never done by another thread while a lane waits.
 STEPS = {
-    "lane": 30,
-    "tick": 12,
-    "read_news": 14,
+    "lane": 40,
+    "tick": 6,
+    "read_news": 8,
     "pass_time": 5,
     "edit_story": 3,
     "housekeep": 4,
     "reconcile": 3,
     "report_events": 5,
     "decide": 9,
-    "pause_or_resume": 3,
+    "pause_or_resume": 6,
     "change_reader": 8,
     "click": 2,
     "count_clicks": 1.5,
@@ -42,6 +42,7 @@ STEPS = {
     "restart": 0.7,
     "back_up": 0.2,
 }
+NEAR_SENDING = ("ledger.", "send_", "simulation.", "decisions.", "recovery.")
 ALONGSIDE = {
     "lane": 4,
     "tick": 4,
@@ -189,17 +190,35 @@ class Actors:
             "SELECT DISTINCT e.channel FROM edition e JOIN delivery d ON d.edition_id = e.id "
             "WHERE d.state = 'queued'"
         )
-        ready = sorted({row[0] for row in rows} & set(names))
-        if ready or names:
-            self.run_one_lane(self.world.random.choice(ready or names))
+        paused = set() if self.world.random.random() < 0.1 else set(self.storage.decisions.list_paused())
+        ready = sorted({row[0] for row in rows} & set(names) - paused)
+        if not ready and not busy_lane:
+            self.read_news()
+        elif ready:
+            name = self.world.random.choice(ready)
+            for _ in range(self.world.random.randint(1, 4)):
+                if self.run_one_lane(name) != 0:
+                    break
 
     def run_one_lane(self, name: str) -> float | None:
         lane = self.process.lane(name)
-        wait = send_next(lane)
+        try:
+            wait = send_next(lane)
+        except StorageError:
+            # Where the acknowledgement of a claim was lost, nobody knows what is claimed: in the end it is unknown.
+            self.public.in_flight |= self._claimed_on(name)
+            raise
         if not lane.channel.list_name:
             self.public.in_flight -= self._in_flight_of(name)
         self.world.say(f"lane {name}: {wait}")
         return wait
+
+    def _claimed_on(self, name: str) -> set[int]:
+        sentence = (
+            "SELECT d.id FROM delivery d JOIN edition e ON e.id = d.edition_id "
+            f"WHERE e.channel = '{name}' AND d.state = 'claimed'"
+        )
+        return {row[0] for row in self.house.database.look(sentence)}
 
     def _in_flight_of(self, name: str) -> set[int]:
         if not self.public.in_flight:
@@ -276,8 +295,9 @@ class Actors:
     # -- editors ---------------------------------------------------------------------------------------------
 
     def pause_or_resume(self) -> None:
-        name = self.world.random.choice(list_names(self.house.plot))
-        if name in self.storage.decisions.list_paused():
+        paused = sorted(self.storage.decisions.list_paused())
+        name = self.world.random.choice(paused or list_names(self.house.plot))
+        if paused:
             mode = self.world.random.choice(RESUME_MODES)
             minutes = 20 if mode == "spread" else 0
             self.world.say(f"editor: resumes {name} ({mode})")
@@ -352,7 +372,10 @@ class Actors:
         self.world.say(f"clock: jumps by {by}")
 
     def pull_the_plug(self) -> None:
-        self.world.faults.crash_in = self.world.random.randint(1, 30)
+        """Anywhere, or in the middle of sending."""
+        faults, random = self.world.faults, self.world.random
+        faults.crash_near = random.choice(((), NEAR_SENDING, NEAR_SENDING))
+        faults.crash_in = random.randint(1, 14 if faults.crash_near else 30)
 
     def lose_the_database(self) -> None:
         faults, random = self.world.faults, self.world.random

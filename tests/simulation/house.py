@@ -85,8 +85,9 @@ def draw_plot(world: World) -> Plot:
         _make_schedule("hourly-x", "x", "each", HOUR / 2, every="1h", timezone=zone, max_items=2),
         _make_schedule("brief", "letter", "digest", 6 * HOUR, at=at, timezone=zone, max_items=3),
     )
-    kept = random.sample(schedules, random.randint(1, 3))
-    return Plot({place.name: place for place in places}, tuple(sorted(kept, key=lambda one: one.name)))
+    first = random.choice(schedules[:2])
+    kept = {first.name: first} | {one.name: one for one in random.sample(schedules, random.randint(0, 2))}
+    return Plot({place.name: place for place in places}, tuple(kept[name] for name in sorted(kept)))
 
 
 def _make_schedule(

@@ -40,12 +40,14 @@ class Faults:
     reached: Counter[str] = field(default_factory=Counter)
     crashed_at: Counter[str] = field(default_factory=Counter)
     crash_in: int = 0
+    #: Beginnings of the boundaries that count towards `crash_in`; all where it is empty.
+    crash_near: tuple[str, ...] = ()
     away_in: int = 0
     away_for: int = 0
 
     def reach(self, name: str) -> None:
         self.reached[name] += 1
-        if self.crash_in:
+        if self.crash_in and name.startswith(self.crash_near or ""):
             self.crash_in -= 1
             if not self.crash_in:
                 self.crashed_at[name] += 1
