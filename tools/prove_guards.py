@@ -1,6 +1,7 @@
 """Remove the guards of tests/house/guards.py one after the other from a copy of the program; their tests must fail.
 
-Prints a table; exit code 1 when a guard could be removed and nobody noticed. Row numbers and words narrow the choice.
+Prints a table; exit code 1 when a guard could be removed and nobody noticed. Row numbers and words narrow the choice;
+--quick leaves out the look whether each test passes while its guard is there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ LONGEST = 180.0
 
 
 def main(words: list[str]) -> int:
+    is_quick = "--quick" in words
+    words = [word for word in words if word != "--quick"]
     rows = {int(word) for word in words if word.isdigit()}
     said = [word for word in words if not word.isdigit()]
     chosen = [
@@ -32,7 +35,7 @@ def main(words: list[str]) -> int:
     ]
     with tempfile.TemporaryDirectory(prefix="guards-") as folder:
         copy_tree(Path(folder))
-        verdicts = [(guard, prove(guard, Path(folder))) for guard in chosen]
+        verdicts = [(guard, prove(guard, Path(folder), is_quick)) for guard in chosen]
     wrong = [guard for guard, verdict in verdicts if verdict != "noticed"]
     print(f"\n{len(chosen) - len(wrong)} of {len(chosen)} guards are proved by removal")
     return 1 if wrong else 0
@@ -46,14 +49,14 @@ def copy_tree(folder: Path) -> None:
         shutil.copy(ROOT / name, folder / name)
 
 
-def prove(guard: Guard, folder: Path) -> str:
+def prove(guard: Guard, folder: Path, is_quick: bool = False) -> str:
     """ "noticed" when the test passes with the guard and fails without it."""
     path = folder / "distributor" / guard.file
     whole = path.read_text(encoding="utf-8")
     began = time.monotonic()
     if whole.count(guard.text) != 1:
         verdict = "not there"
-    elif run_test(guard, folder) != 0:
+    elif not is_quick and run_test(guard, folder) != 0:
         verdict = "its test fails with the guard too"
     else:
         path.write_text(whole.replace(guard.text, guard.replacement), encoding="utf-8")
