@@ -1,7 +1,7 @@
 """Remove the guards of tests/house/guards.py one after the other from a copy of the program; their tests must fail.
 
-Prints a table; exit code 1 when a guard could be removed and nobody noticed. Row numbers and words narrow the choice;
---quick leaves out the look whether each test passes while its guard is there.
+Prints a table; exit code 1 when a guard could be removed and nobody noticed. Row numbers and words narrow the
+choice; --quick leaves out the look whether each test passes while its guard is there.
 """
 
 from __future__ import annotations
