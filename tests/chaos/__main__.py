@@ -68,6 +68,7 @@ def read_arguments() -> argparse.Namespace:
 
 
 def run_houses(given: argparse.Namespace, figures: Figures, until: float) -> None:
+    never = set(list_points())
     for left, (kind, engine) in zip(range(len(HOUSES), 0, -1), HOUSES, strict=True):
         now = time.monotonic()
         server = PostgresServer() if kind == "PostgreSQL" else None
@@ -79,8 +80,10 @@ def run_houses(given: argparse.Namespace, figures: Figures, until: float) -> Non
             if server is not None:
                 server.close()
         figures.add_matrix(matrix)
+        never -= matrix.points
         for dud in matrix.duds:
             tell(f"  did not go off: {dud}")
+    tell(f"boundaries that nobody was killed at: {', '.join(sorted(never)) or 'none'}")
 
 
 def run_other(folder: str) -> int:

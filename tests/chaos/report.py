@@ -128,7 +128,7 @@ def write_page(figures: Figures, day: date, path: Path = PAGE) -> None:
     if figures.rounds:
         page += RANDOM + "".join(map(_round_row, figures.rounds))
     if figures.violations:
-        page += f"\n**{len(figures.violations)} promises were broken in this run; the first:**\n\n"
+        page += f"\n**Promises broken in this run: {len(figures.violations)}. The first:**\n\n"
         page += "".join(f"- {one[:300]}\n" for one in figures.violations[:10])
     path.write_text(page + END.format(**values), encoding="utf-8")
 
