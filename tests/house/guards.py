@@ -301,6 +301,14 @@ GUARDS = (
         "storage/recorded.py",
         "        if read_safe_mode(self._database):\n            return Wait(None)\n",
         "",
+        "tests/storage/test_stuck.py::test_in_safe_mode_what_waits_is_claimed_by_nobody[sqlite]",
+    ),
+    Guard(
+        10,
+        "and starts nothing that was claimed before",
+        "storage/recorded.py",
+        "        if read_safe_mode(self._database):\n            return []\n",
+        "",
         "tests/storage/test_instance.py::test_safe_mode_stops_the_claim_and_the_start[sqlite]",
     ),
     Guard(

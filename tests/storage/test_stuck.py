@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -11,11 +12,13 @@ from distributor.core.delivery import settle
 from distributor.core.errors import StorageError, Unknown
 from distributor.core.message import DECIDE_WITHIN
 from distributor.core.reporting import HeldRow
-from distributor.core.sending import Batch, Settled
+from distributor.core.sending import Batch, Settled, Wait
 from distributor.storage import Storage
+from distributor.storage.instance import enter_safe_mode
 from distributor.storage.notices import is_paused
+from distributor.storage.recorded import RecordedLedger
 from distributor.storage.tables import channel, delivery
-from tests.storage.scene import add_edition, add_readers
+from tests.storage.scene import add_edition, add_readers, states
 
 
 def test_held_messages_are_told_by_edition_and_reason(storage: Storage, now: datetime) -> None:
@@ -48,6 +51,14 @@ def test_the_first_deadline_of_a_channel_is_known(storage: Storage, now: datetim
     assert storage.reports.find_deadlines() == {"tg": now + timedelta(seconds=300)}
     deadlines = {row.decide_by for row in storage.reports.list_deliveries(state="unknown")}
     assert deadlines == {now + timedelta(seconds=wait) for wait in (900, 300, DECIDE_WITHIN)}
+
+
+def test_in_safe_mode_what_waits_is_claimed_by_nobody(storage: Storage, now: datetime, tmp_path: Path) -> None:
+    add_edition(storage, now)
+    enter_safe_mode(storage.database, "a copy", now)
+    ledger = RecordedLedger(storage, tmp_path, "me")
+    assert ledger.claim("tg", limit=1, paces=(), fence="me", lease=60, now=now) == Wait(None)
+    assert states(storage) == {"queued": 1}
 
 
 def test_who_paused_a_channel_is_told(storage: Storage, now: datetime) -> None:
