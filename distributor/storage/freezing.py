@@ -8,12 +8,22 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, literal, select, text, update
 
 from distributor.core.minting import MintedLink
+from distributor.storage.database import Database
 from distributor.storage.inserting import insert_new
 from distributor.storage.notices import add_notice
 from distributor.storage.tables import delivery, edition, link, list_member, subscriber, suppression
 
 #: Beginning of the reason of an edition whose deliveries are not as many as its audience.
 MISMATCH = "does not add up"
+
+
+_OPEN_CHANNELS = "SELECT DISTINCT channel FROM edition WHERE state = 'frozen'"
+
+
+def has_open_edition(database: Database, channel_name: str) -> bool:
+    """Whether the channel has an edition that is not complete. Every lane asks each second, so it is asked of the
+    driver: with nothing open there is nothing to claim and nothing unknown."""
+    return any(row[0] == channel_name for row in database.look(_OPEN_CHANNELS))
 
 
 def complete_editions(connection: Connection, now: datetime, edition_id: int | None = None) -> list[int]:

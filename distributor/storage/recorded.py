@@ -15,6 +15,7 @@ from distributor.core.errors import StorageError
 from distributor.core.message import Pace
 from distributor.core.sending import Batch, Settled, Wait
 from distributor.storage import Storage
+from distributor.storage.freezing import has_open_edition
 from distributor.storage.instance import read_safe_mode
 from distributor.storage.send_record import SendRecord
 from distributor.storage.tables import edition, edition_post, link, post, post_key
@@ -55,7 +56,7 @@ class RecordedLedger:
     ) -> Batch | Wait:
         """As the ledger's. A bulk batch is on the record and on the disk before it is handed out; when it cannot
         be, it goes back and StorageError says why."""
-        if read_safe_mode(self._database):
+        if not has_open_edition(self._database, name) or read_safe_mode(self._database):
             return Wait(None)
         batch = self._ledger.claim(name, limit=limit, paces=paces, fence=fence, lease=lease, now=now)
         if isinstance(batch, Wait) or not batch.claimed:

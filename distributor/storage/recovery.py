@@ -16,7 +16,7 @@ from distributor.core.waking import Wakeup
 from distributor.storage.among import prefer_indexes
 from distributor.storage.database import Database
 from distributor.storage.doubts import presume_overdue
-from distributor.storage.freezing import complete_editions
+from distributor.storage.freezing import complete_editions, has_open_edition
 from distributor.storage.notices import UPSERT_ATTEMPT, add_notice
 from distributor.storage.tables import delivery, edition, subscriber
 
@@ -114,6 +114,8 @@ class Recovery:
 
     def list_unknown(self, channel_name: str, since: datetime) -> list[UnknownDelivery]:
         """Unknown deliveries of a channel that became so after `since`, oldest first; 50 at most."""
+        if not has_open_edition(self._database, channel_name):
+            return []
         with self._database.read() as connection:
             rows = connection.execute(
                 select(delivery, edition, subscriber.c.address)
