@@ -13,7 +13,7 @@ from distributor.storage.database import Database
 from tests.conftest import PostgresDatabases, empty_tables
 from tests.simulation.run import Ground, Outcome, open_sqlite_ground, run_seed
 
-SHORT, LONG = range(1000, 1024), range(2000)
+SHORT, LONG = range(1000, 1016), range(2000)
 POSTGRES_SHORT, POSTGRES_LONG = range(5000, 5002), range(5000, 5050)
 #: Seeds that once broke a promise, with what was found. A seed means the same only as long as no step changes, so
 #: each has a small test of its own as well, here in tests/pipeline/test_wrong_clock.py.
@@ -53,7 +53,7 @@ def test_whatever_happens_nothing_is_lost_and_nothing_goes_out_twice(
     # A storm in which little happens proves little.
     assert total["crashes"] > len(seeds) / 2
     assert total["seen"] > 5 * len(seeds)
-    assert total["seen twice by decision"] and total["ended presumed"] and total["ended skipped"]
+    assert not is_long or (total["seen twice by decision"] and total["ended presumed"] and total["ended failed"])
 
 
 def test_whatever_happens_nothing_is_lost_and_nothing_goes_out_twice_on_postgresql(
