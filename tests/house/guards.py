@@ -299,8 +299,8 @@ GUARDS = (
         10,
         "a copy of the database claims nothing",
         "storage/recorded.py",
-        "        if read_safe_mode(self._database):\n            return Wait(None)\n",
-        "",
+        " or read_safe_mode(self._database):\n",
+        ":\n",
         "tests/storage/test_stuck.py::test_in_safe_mode_what_waits_is_claimed_by_nobody[sqlite]",
     ),
     Guard(
