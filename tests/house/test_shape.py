@@ -18,6 +18,7 @@ EMPTY_WORDS = {"manager", "handler", "helper", "helpers", "util", "utils", "base
 NAMED_EXCEPTIONS = {
     "ServiceEvent": "what a service such as SendGrid reports back",
     "_check_base": "of api_base, as the setting is called",
+    "proxy_manager_for": "replaces requests' method of this name",
     "timeout_keep_alive_handler": "replaces uvicorn's method of this name",
 }
 

@@ -4,71 +4,29 @@ from __future__ import annotations
 
 import binascii
 import contextlib
-import re
 import smtplib
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from typing import Any
 
 from distributor.channels.email.headers import split_mailbox
 from distributor.channels.email.replies import Reply, explain_refusal, find_receipt
 from distributor.channels.email.settings import Settings
+from distributor.channels.email.smtp_incoming import Incoming
 from distributor.core.errors import ChannelClosed, Outage, SendError, Unknown
 from distributor.core.message import Accepted, NotStarted, Outcome
 from distributor.core.points import reach
-
-_LONGEST_LINE = 4096
-_MOST_LINES = 128
-_REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?\r?\n", re.DOTALL)
 
 
 class LostConnection(Exception):
     """The server went away, took too long or said something that is not an SMTP reply."""
 
 
-class _Incoming:
-    """What a server says, line by line. The socket's time limit holds for a whole reply, not for each byte."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._held = b""
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._held
-
-    def read_reply(self) -> tuple[int, bytes]:
-        limit = self._socket.gettimeout()
-        end = None if limit is None else time.monotonic() + limit
-        try:
-            return _read_reply(lambda longest: self._read_line(longest, end))
-        finally:
-            self._socket.settimeout(limit)
-
-    def _read_line(self, longest: int, end: float | None) -> bytes:
-        while b"\n" not in self._held[:longest]:
-            if len(self._held) >= longest:
-                break
-            data = self._socket.recv(longest)
-            if not data:
-                break
-            self._held += data
-            if end is not None:
-                self._socket.settimeout(max(end - time.monotonic(), 0.001))
-        line, mark, _ = self._held[:longest].partition(b"\n")
-        self._held = self._held[len(line + mark) :]
-        return line + mark
-
-    def close(self) -> None:
-        """The connection is smtplib's to close."""
-
-
 class _StrictReplies(smtplib.SMTP):
     """smtplib takes a reply that breaks off in the middle of a line for a whole one; this does not."""
 
-    incoming: _Incoming | None = None
+    incoming: Incoming | None = None
 
     @property
     def file(self) -> Any:
@@ -84,7 +42,7 @@ class _StrictReplies(smtplib.SMTP):
         try:
             if self.sock is None:
                 raise OSError("the connection is closed")
-            self.incoming = self.incoming or _Incoming(self.sock)
+            self.incoming = self.incoming or Incoming(self.sock)
             return self.incoming.read_reply()
         except OSError as error:
             self.close()
@@ -97,23 +55,6 @@ class _PlainClient(_StrictReplies):
 
 class _TlsClient(_StrictReplies, smtplib.SMTP_SSL):
     pass
-
-
-def _read_reply(read_line: Callable[[int], bytes]) -> tuple[int, bytes]:
-    texts: list[bytes] = []
-    code = b""
-    while len(texts) < _MOST_LINES:
-        line = read_line(_LONGEST_LINE)
-        if not line.endswith(b"\n"):
-            raise OSError("the answer breaks off" if line else "the server hung up")
-        match = _REPLY_LINE.fullmatch(line)
-        if match is None or (code and match[1] != code):
-            raise OSError("the answer is not SMTP")
-        code = match[1]
-        texts.append((match[3] or b"").strip())
-        if match[2] != b"-":
-            return int(code), b"\n".join(texts)
-    raise OSError("the answer does not end")
 
 
 class Line:
