@@ -161,7 +161,7 @@ class PlanningApp(ToldApp):
 
 def test_a_new_schedule_is_on_record_before_the_first_poll() -> None:
     app = PlanningApp(["front"])
-    clock = Clock(app, lambda name: None, lambda: None)  # type: ignore[arg-type]
+    clock = Clock(app)  # type: ignore[arg-type]
     clock._tick()
     clock.stop()
     assert app.polled[:2] == ["planned", "front"]

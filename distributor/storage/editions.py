@@ -157,8 +157,7 @@ class Editions:
             if audience == 0:
                 complete_editions(connection, now, edition_id)
                 return 0
-            wakeup = Wakeup(won.channel, edition_id, audience, is_urgent=won.form != "digest")
-            self._database.announce(connection, wakeup)
+            self._database.announce(connection, _wake_for(won, edition_id, audience))
             return audience
 
     def park(self, edition_id: int, state: str, reason: str) -> None:
@@ -209,6 +208,10 @@ class Editions:
                 )
             ).one_or_none()
         return None if row is None else (row.channel, Content.from_json(row.content))
+
+
+def _wake_for(won: Any, edition_id: int, audience: int) -> Wakeup:
+    return Wakeup(won.channel, edition_id, audience, is_urgent=won.form != "digest")
 
 
 def _claim_posts(connection: Connection, plan: EditionPlan, edition_id: int) -> int:
