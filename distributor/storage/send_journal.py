@@ -8,6 +8,7 @@ earlier boot of the machine proves only what it holds: what it does not mention 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
@@ -16,6 +17,8 @@ from pathlib import Path
 from distributor.core.errors import StorageError
 from distributor.core.points import reach
 from distributor.core.sending import Evidence
+
+log = logging.getLogger(__name__)
 
 _FULL = "the send journal could not be written; is the disk full?"
 _VOID = b"\0"
@@ -73,10 +76,14 @@ class SendJournal:
         return written
 
     def forget(self) -> None:
-        """Empty the file once everything in it is settled in the database."""
-        reach("send_journal.forget")
-        os.ftruncate(self._file, len(self._header))
-        reach("send_journal.forgotten")
+        """Empty the file once everything in it is settled in the database. What stays proves what is settled."""
+        try:
+            reach("send_journal.forget")
+            os.ftruncate(self._file, len(self._header))
+            reach("send_journal.forgotten")
+        except OSError as error:
+            log.warning("%s could not be emptied: %s", self.path, error)
+            return
         self._is_torn = False
 
     def close(self) -> None:
@@ -113,10 +120,13 @@ def _fence_of(path: Path) -> str:
 
 
 def remove_journals(files: Iterable[Path]) -> None:
-    """Delete journals whose evidence the ledger has."""
+    """Delete journals whose evidence the ledger has. One that stays is read again and changes nothing."""
     for path in files:
-        reach("send_journal.clear")
-        path.unlink(missing_ok=True)
+        try:
+            reach("send_journal.clear")
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s could not be removed: %s", path, error)
 
 
 def _read_line(line: bytes, outcomes: dict[int, str], complete: set[str], boot: str) -> None:
