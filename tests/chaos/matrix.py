@@ -35,6 +35,8 @@ class Matrix:
     house: str
     account: Account = field(default_factory=Account)
     runs: int = 0
+    #: Runs there would have been with time enough.
+    planned: int = 0
     #: Boundaries somebody was killed at.
     points: set[str] = field(default_factory=set)
     duds: list[str] = field(default_factory=list)
@@ -74,8 +76,9 @@ def run_matrix(crew: Crew, seed: int, tell: Callable[[str], None], only: str, un
     nothing is begun after `until` (monotonic seconds)."""
     matrix = Matrix(str(crew.house))
 
-    def run(work: Callable[[Stage, Any], Walked], todo: Iterable[Any]) -> list[Walked]:
+    def run(work: Callable[[Stage, Any], Walked], todo: Sequence[Any]) -> list[Walked]:
         done = []
+        matrix.planned += len(todo)
         for one in crew.run_all(work, todo, until):
             matrix.add(one)
             done.append(one)
@@ -84,6 +87,8 @@ def run_matrix(crew: Crew, seed: int, tell: Callable[[str], None], only: str, un
 
     (dry,) = run(walk, [()])
     bombs = [bomb for bomb in choose_bombs(dry.traces[0]) if only in bomb.point]
+    # A run that is cut short has then seen something of everything.
+    random.Random(seed).shuffle(bombs)
     tell(f"{crew.house}: {len(set(dry.traces[0]))} boundaries in a day, {len(bombs)} kills")
     once = run(walk, [(bomb,) for bomb in bombs])
     run(walk, choose_second(once, seed))

@@ -39,7 +39,8 @@ MATRIX = """
 ### Killed at each boundary
 
 `kill -9` the first time the program stands at the boundary, at a later time where it comes by often, and a second
-time while it recovers from the first. {errands}
+time while it recovers from the first. Commands (import, backup, restore, pause and others) are killed at theirs and
+typed again. {cut}
 
 | where | boundaries | runs | kills | deliveries | lost | twice | unknown | clicks | clicks lost or doubled |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
@@ -93,7 +94,8 @@ class Figures:
         account = matrix.account
         row = {"house": matrix.house, "points": len(matrix.points), "runs": matrix.runs, "kills": account.kills}
         row |= {"deliveries": account.deliveries, "lost": len(account.lost), "twice": len(account.twice)}
-        row |= {"unknown": account.unknown, "clicks": account.clicks, "wrong_clicks": count_clicks(matrix.faults)}
+        row |= {"planned": matrix.planned, "unknown": account.unknown, "clicks": account.clicks}
+        row |= {"wrong_clicks": count_clicks(matrix.faults)}
         self.matrices.append(row)
         self.violations += matrix.faults
 
@@ -123,14 +125,21 @@ def write_page(figures: Figures, day: date, path: Path = PAGE) -> None:
     values = {"day": day.isoformat(), "seed": figures.seed, "minutes": f"{figures.minutes:g}"}
     page = TOP.format(points=figures.points, **values)
     if figures.matrices:
-        errands = "Commands (import, backup, restore, pause, ...) are killed at theirs and typed again."
-        page += MATRIX.format(errands=errands) + "".join(map(_matrix_row, figures.matrices))
+        page += MATRIX.format(cut=_describe_cut(figures.matrices)) + "".join(map(_matrix_row, figures.matrices))
     if figures.rounds:
         page += RANDOM + "".join(map(_round_row, figures.rounds))
     if figures.violations:
         page += f"\n**Promises broken in this run: {len(figures.violations)}. The first:**\n\n"
         page += "".join(f"- {one[:300]}\n" for one in figures.violations[:10])
     path.write_text(page + END.format(**values), encoding="utf-8")
+
+
+def _describe_cut(rows: Sequence[dict[str, Any]]) -> str:
+    """Whether the time was enough, in a sentence."""
+    runs, planned = sum(row["runs"] for row in rows), sum(row["planned"] for row in rows)
+    if runs >= planned:
+        return "All of them were done."
+    return f"**This run had time for {runs:,} of at least {planned:,} runs**, taken at random."
 
 
 def _matrix_row(row: dict[str, Any]) -> str:
