@@ -35,6 +35,10 @@ STORY = "story: "
 BYTES = "bytes: "
 
 
+#: Seconds after which a service that asked for patience is asked again, whatever it said.
+LONGEST_PATIENCE = 86_400.0
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What an outcome does to a delivery.
@@ -67,7 +71,7 @@ def settle(outcome: Outcome, attempt: int, attempts: int, seed: int) -> Settleme
         case NotStarted():
             return Settlement("queued", is_attempt=False)
         case errors.Busy():
-            wait = max(outcome.retry_after, 0.1)
+            wait = min(max(outcome.retry_after, 0.1), LONGEST_PATIENCE)
             return Settlement("queued", str(outcome), outcome.detail, wait=wait, is_attempt=False)
         case errors.Outage():
             if attempt >= attempts:

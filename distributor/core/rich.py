@@ -41,6 +41,8 @@ class Rich:
 def make_rich(text: str, spans: Iterable[Entity]) -> Rich:
     """Rich from spans that count code points: white space at their edges goes, empty ones go."""
     trimmed = [span for span in (_trim(text, span) for span in spans) if span.length > 0]
+    raw = [span for span in trimmed if span.kind == "pre"]
+    trimmed = [_embrace(span, raw) if span.kind == "quote" else span for span in trimmed]
     to_units = _Units(text).from_points
     entities = [_move(span, to_units(span.offset), to_units(span.end)) for span in trimmed]
     return Rich(text, tuple(sorted(entities, key=reading_order)))
@@ -101,6 +103,15 @@ def _rebuild(rich: Rich, pieces: Sequence[Piece]) -> Rich:
 
 def _move(span: Entity, start: int, end: int) -> Entity:
     return Entity(span.kind, start, end - start, span.url, span.language)
+
+
+def _embrace(quote: Entity, raw: Iterable[Entity]) -> Entity:
+    """A quote holds all of the code in it, also the indentation of its first line."""
+    for span in raw:
+        if span.offset < quote.end and quote.offset < span.end:
+            start = min(quote.offset, span.offset)
+            quote = _move(quote, start, max(quote.end, span.end))
+    return quote
 
 
 def _trim(text: str, span: Entity) -> Entity:

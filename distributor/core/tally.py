@@ -1,6 +1,7 @@
 """Counts of what this process has done, until somebody carries them to the database.
 
-Sums for watching only: nothing is decided by them. A process that is killed loses what it counted in the last seconds.
+Sums for watching only: nothing is decided by them. A process that is killed loses what it counted in its last
+seconds.
 """
 
 from __future__ import annotations

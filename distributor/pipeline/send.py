@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from distributor.core.breaker import ACCEPTED, add_endings, find_trouble
 from distributor.core.contracts import Channel
-from distributor.core.delivery import settle
+from distributor.core.delivery import LONGEST_PATIENCE, settle
 from distributor.core.errors import Busy, Outage, StorageError, Unknown
 from distributor.core.message import Accepted, Edition, Message, NotStarted, Outcome, Pace, Recipient
 from distributor.core.sending import Batch, Settled, Wait
@@ -171,14 +171,16 @@ def _settle(lane: Lane, settled: Sequence[Settled]) -> None:
 def _rest(lane: Lane, outcomes: Sequence[Outcome], settled: Sequence[Settled], is_bulk: bool) -> None:
     """A service that asked for patience, or that is away, is left alone by the whole channel for that time."""
     now = lane.clock()
+    latest = (now + timedelta(seconds=LONGEST_PATIENCE)).timestamp()
     stamps = [o.rest_until for o in outcomes if isinstance(o, Accepted) and o.rest_until is not None]
-    until = [datetime.fromtimestamp(stamp, now.tzinfo) for stamp in stamps]
+    until = [datetime.fromtimestamp(min(stamp, latest), now.tzinfo) for stamp in stamps]
     if is_bulk:
         waits = [s.settlement.wait for o, s in zip(outcomes, settled, strict=True) if isinstance(o, Busy | Outage)]
         if waits and len(waits) == len(outcomes):
             until.append(now + timedelta(seconds=min(*waits, LONGEST_LIST_REST)))
     else:
-        until += [now + timedelta(seconds=o.retry_after) for o in outcomes if isinstance(o, Busy)]
+        waits = [o.retry_after for o in outcomes if isinstance(o, Busy)]
+        until += [now + timedelta(seconds=min(wait, LONGEST_PATIENCE)) for wait in waits]
     if until and max(until) > now:
         lane.ledger.rest_channel(lane.channel.name, max(until))
 
@@ -267,5 +269,6 @@ class _Wire:
         delivery_id = self._messages[index].delivery_id
         if isinstance(outcome, Accepted):
             self._lane.journal.note_accepted(delivery_id, outcome.receipt)
-        elif not isinstance(outcome, Unknown | NotStarted):
+        elif index in self.started and not isinstance(outcome, Unknown):
+            # Also what was put on record and then held back: its channel says that not one byte went.
             self._lane.journal.note_refused([delivery_id])

@@ -112,6 +112,14 @@ class TestNesting:
         assert formats('<a href="https://a.example"><code>x</code></a>') == [("link", "x")]
         assert formats('<code>x <a href="https://a.example">y</a></code>') == [("link", "y")]
 
+    def test_a_quote_holds_all_of_the_code_that_begins_it(self) -> None:
+        rich = read_markup("<b>word<blockquote><pre> word</pre></blockquote></b>")
+        assert_sound(rich)
+        assert [(one.kind, words_of(rich, one)) for one in rich.entities[1:]] == [
+            ("quote", " word"),
+            ("pre", " word"),
+        ]
+
     def test_quotes_do_not_nest(self) -> None:
         assert formats("<blockquote>a<blockquote>b</blockquote></blockquote>") == [("quote", "a\n\nb")]
 
@@ -347,7 +355,11 @@ def assert_sound(rich: Rich) -> None:
         assert 0 <= entity.offset < entity.end <= end
         words = words_of(rich, entity)
         assert words.strip()
-        assert entity.kind == "pre" or words == words.strip()
+        holds_raw = any(
+            inner.kind == "pre" and inner.offset < entity.end and entity.offset < inner.end
+            for inner in rich.entities
+        )
+        assert holds_raw or words == words.strip()
         for other in rich.entities[index + 1 :]:
             is_apart = other.offset >= entity.end
             assert is_apart or (other.offset >= entity.offset and other.end <= entity.end)

@@ -47,7 +47,8 @@ OUTSIDE = {
     "typer": ("cli*", "__main__.py"),
     "tzdata": ("core/*",),
     "uvicorn": ("web/*", "app*"),
-    "uvloop": ("web/*", "app*"),
+    "urllib3": ("channels/x/*",),
+    "uvloop": ("web/*", "app*", "channels/email/*"),
 }
 
 

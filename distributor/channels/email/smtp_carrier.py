@@ -12,7 +12,7 @@ from distributor.channels.email.settings import Settings
 from distributor.channels.email.smtp_batch import Batch
 from distributor.channels.email.smtp_link import Link
 from distributor.core.errors import MessageRefused, Outage, SendError, Unknown
-from distributor.core.message import Accepted, NotStarted, Outcome
+from distributor.core.message import Accepted, Outcome
 from distributor.core.points import reach
 
 #: What a reply does, and a command with what its reply does.
