@@ -35,7 +35,7 @@ CANARIES = {
 }
 _BYTES = {name: value.encode() for name, value in CANARIES.items()}
 #: Files that hold secrets because that is what they are for.
-KEEPERS = (".yaml", ".yml", ".env", ".secret", "postgres.address")
+KEEPERS = (".yaml", ".yml", ".env", ".secret", "postgres.address", ".py", ".pyc")
 #: Bytes read at once; a canary that lies across the border is found by the overlap.
 _CHUNK = 1 << 20
 _LONGEST = max(map(len, _BYTES.values()))

@@ -45,7 +45,9 @@ def test_every_benchmark_explains_how_to_read_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list_names())
-def test_every_benchmark_runs(name: str) -> None:
+def test_every_benchmark_runs(name: str, is_long: bool) -> None:
+    if name in ("walk", "workers") and not is_long:
+        pytest.skip("with --long: it runs the whole product several times")
     missing = [program for program in NEEDED.get(name, ()) if shutil.which(program) is None]
     if missing:
         pytest.skip(f"needs {' and '.join(missing)}")

@@ -43,8 +43,10 @@ def reports(database_url: str) -> Iterator[Reports]:
 
 @pytest.mark.parametrize("channel", ["tg", "x", "letter0", "letter1"])
 def test_a_kill_while_a_channel_sends_loses_nothing_and_repeats_nothing(
-    tmp_path: Path, database_url: str, reports: Reports, channel: str
+    tmp_path: Path, database_url: str, reports: Reports, channel: str, is_long: bool
 ) -> None:
+    if channel not in ("letter0", "x") and not is_long:
+        pytest.skip("with --long: tests/chaos pulls the plug on every channel in a shorter way")
     with Newsroom(tmp_path, database_url) as room:
         prepare(room)
         for number in (2, 3, 4):

@@ -19,11 +19,11 @@ def test_a_second_program_on_the_same_database_is_refused_with_a_sentence(
     tmp_path: Path, database_url: str
 ) -> None:
     with Newsroom(tmp_path, database_url) as room:
-        room.start()
+        room.start(roles="web,clock,worker")
         room.wait_for("the first poll", lambda: room.site.polls)
         second = room.command("run", "--roles", "worker")
         assert second.returncode == 4
-        assert "another distributor" in second.stderr
+        assert "stop it first" in second.stderr
         assert room.stop() == 0
 
 
