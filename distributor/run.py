@@ -59,7 +59,7 @@ def run_until_stopped(settings: Settings, roles: str) -> int:
         process = Process(settings, wanted)
         try:
             process.start()
-            stop.wait()
+            wait_for(stop)
         finally:
             process.stop()
     return 0
@@ -81,6 +81,13 @@ def catch_signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def wait_for(stop: threading.Event) -> None:
+    """Until it is set. Looks by itself twice a second: a signal that another thread took, or that came in the very
+    moment in which this one fell asleep, wakes nobody."""
+    while not stop.wait(0.5):
+        pass
 
 
 class Process:

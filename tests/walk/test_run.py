@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.walk.newsroom import Newsroom
+from tests.walk.newsroom import ROOT, TIMEOUT, Newsroom
 
 
 def test_it_starts_on_an_empty_folder_and_stops_on_sigterm(tmp_path: Path, database_url: str) -> None:
@@ -58,3 +60,24 @@ def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path, sqlite_datab
         done = room.command("run")
         assert done.returncode == 4
         assert "newer than this program" in done.stderr
+
+
+def test_a_signal_that_another_thread_took_stops_the_program_too() -> None:
+    """The system gives a signal to any thread; only the first one runs its handler, and must wake for that."""
+    code = """
+import signal, threading
+from distributor.run import catch_signals, wait_for
+stop = threading.Event()
+def take():
+    while not is_asleep.wait(0.01):
+        pass
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    threading.Event().wait()
+is_asleep = threading.Event()
+threading.Thread(target=take, daemon=True).start()
+with catch_signals(stop):
+    threading.Timer(0.1, is_asleep.set).start()
+    wait_for(stop)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=TIMEOUT, check=False)
+    assert done.returncode == 0
