@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from html import escape
 from itertools import chain, repeat
 from typing import Any
@@ -182,22 +183,24 @@ class SendgridTransport:
         todo = deque(split_into_calls(readers, self._per_call))
         while todo:
             readers = todo.popleft()
-            if not wire.start(readers.places):
+            verdict = self._call(bulk, readers, wire)
+            if verdict is None:
                 batch.settle(readers.places, NotStarted())
                 continue
-            verdict = self._call(bulk, readers)
             todo.extendleft(reversed(batch.apply(readers, verdict)))
             if isinstance(verdict, SendError) and not isinstance(verdict, MessageRefused):
                 batch.settle_rest(todo, verdict)
                 break
         return batch.outcomes
 
-    def _call(self, bulk: Bulk, readers: Readers) -> Verdict:
+    def _call(self, bulk: Bulk, readers: Readers, wire: Wire) -> Verdict | None:
+        """None when the pipeline said, with the connection open, that it may not be made."""
         try:
-            answer = self._client.post(("mail", "send"), bulk.join(readers))
+            start = partial(wire.start, readers.places)
+            answer = self._client.post(("mail", "send"), bulk.join(readers), start)
         except SendError as error:
             return error
-        return judge_answer(answer, len(readers.places), self._key)
+        return None if answer is None else judge_answer(answer, len(readers.places), self._key)
 
     def check(self) -> list[str]:
         """Whether the key is good for sending."""

@@ -6,9 +6,10 @@ cannot tell a refused connection from a lost answer, and formats body and API ke
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -48,43 +49,60 @@ class ApiClient:
         }
         self._timeout = timeout
 
-    def post(self, path: tuple[str, ...], pieces: Sequence[bytes]) -> Answer:
-        """A body that is JSON already, in pieces.
+    def post(
+        self, path: tuple[str, ...], pieces: Sequence[bytes], may_start: Callable[[], bool] = lambda: True
+    ) -> Answer | None:
+        """A body that is JSON already, in pieces; `may_start` is asked between the connection and the first byte.
 
-        Raises Outage or ChannelClosed when nothing can have been sent, Unknown when no whole answer came.
+        None when it says no. Raises Outage or ChannelClosed when nothing can have been sent, Unknown when no whole
+        answer came.
         """
         size = sum(map(len, pieces))
-        return self._call(path, "POST", pieces, {"Content-Type": "application/json", "Content-Length": str(size)})
+        headers = {"Content-Type": "application/json", "Content-Length": str(size)}
+        return self._call(path, "POST", pieces, headers, may_start)
 
     def get(self, path: tuple[str, ...]) -> Answer:
         """Raises like `post`."""
-        return self._call(path, "GET", None, {})
+        answer = self._call(path, "GET", None, {}, lambda: True)
+        assert answer is not None
+        return answer
 
     def _call(
-        self, path: tuple[str, ...], method: str, pieces: Sequence[bytes] | None, headers: dict[str, str]
-    ) -> Answer:
+        self,
+        path: tuple[str, ...],
+        method: str,
+        pieces: Sequence[bytes] | None,
+        headers: dict[str, str],
+        may_start: Callable[[], bool],
+    ) -> Answer | None:
         client = _RawClient(self._base, {**self._headers, **headers}, 3, list(path), timeout=self._timeout)
-        try:
-            response = client.send_raw(method, pieces)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unknown(f"no complete answer came from SendGrid: {_describe(error)}") from None
+        with contextlib.closing(client.connect()) as connection:
+            if not may_start():
+                return None
+            try:
+                response = client.send_raw(connection, method, pieces)
+            except (OSError, http.client.HTTPException) as error:
+                raise Unknown(f"no complete answer came from SendGrid: {_describe(error)}") from None
         found = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, found, response.body)
 
 
 class _RawClient(Client):  # type: ignore[misc]
-    def send_raw(self, method: str, pieces: Sequence[bytes] | None) -> Response:
-        """One request on a connection of its own; answers of every status come back as they are."""
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection for one request. Raises Outage or ChannelClosed."""
         parts = urlsplit(self._build_url(None))
-        connection = _connect(parts.scheme, parts.netloc, self.timeout)
-        try:
-            reach("sendgrid.request")
-            connection.request(method, parts.path, body=pieces, headers=self.request_headers)
-            whole = _Whole(connection.getresponse())
-            reach("sendgrid.answered")
-            return Response(whole)
-        finally:
-            connection.close()
+        return _connect(parts.scheme, parts.netloc, self.timeout)
+
+    def send_raw(
+        self, connection: http.client.HTTPConnection, method: str, pieces: Sequence[bytes] | None
+    ) -> Response:
+        """One request; answers of every status come back as they are."""
+        reach("sendgrid.request")
+        path = urlsplit(self._build_url(None)).path
+        connection.request(method, path, body=pieces, headers=self.request_headers)
+        whole = _Whole(connection.getresponse())
+        reach("sendgrid.answered")
+        return Response(whole)
 
 
 class _Whole:

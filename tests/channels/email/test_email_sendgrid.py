@@ -240,6 +240,8 @@ def test_an_unreachable_service_is_an_outage(
     channel = make_channel(sendgrid)
     sendgrid.stop()
     assert kinds_of(channel.send(make_messages(2), wire)) == [Outage] * 2
+    # A thousand readers in doubt for a call that was never made would be a thousand too many.
+    assert wire.started == []
     (problem,) = channel.check()
     assert "cannot reach" in problem
 
