@@ -50,7 +50,7 @@ class Recovery:
         """As `recover` where several machines share the database: only what these fences left behind is judged.
 
         Bulk deliveries whose journal is on another machine wait for it, or for the end of their lease. A journal
-        that comes late settles what became unknown meanwhile, where it proves anything.
+        that comes late still proves what was sent of what became unknown meanwhile.
         """
         with self._database.read() as connection:
             if not connection.execute(_left_behind(dead, evidence).limit(1)).all():
@@ -236,12 +236,13 @@ def _judge_expired(row: Any) -> _Verdict:
 
 
 def _judge_late(row: Any, evidence: Evidence) -> _Verdict | None:
-    """What a journal proves about a delivery that was given up for unknown before the journal came."""
+    """What a journal proves about a delivery that was given up for unknown before the journal came.
+
+    Only a yes counts. That a journal says nothing of it proves nothing: a journal is emptied after each batch, and
+    the holder may have told the ledger itself that it does not know.
+    """
     proof = evidence.outcomes.get(row.id, "")
-    if proof.startswith("sent"):
-        return "sent", "", proof[5:]
-    is_proved = row.list and not proof and row.fence in evidence.complete
-    return ("queued", "never started, as the send journal proves", "") if is_proved else None
+    return ("sent", "", proof[5:]) if proof.startswith("sent") else None
 
 
 def _judge(row: Any, evidence: Evidence) -> _Verdict:

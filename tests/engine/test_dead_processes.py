@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from distributor.core.sending import Batch, Evidence
+from distributor.core.delivery import settle
+from distributor.core.errors import Unknown
+from distributor.core.sending import Batch, Evidence, Settled
 from distributor.core.waking import Wakeup
 from distributor.storage import Storage
 from distributor.storage.lock import find_presences, forget_presences, hold_presence
@@ -55,11 +57,24 @@ def test_a_journal_that_comes_late_settles_what_became_unknown(
     later = now + timedelta(seconds=901)
     assert storage.recovery.expire_leases(later) == {"queued": 0, "unknown": 4}
     evidence, _ = read_evidence(tmp_path)
-    assert storage.recovery.recover_dead(evidence, ["dead"], later) == {"queued": 2, "unknown": 0, "sent": 1}
+    assert storage.recovery.recover_dead(evidence, ["dead"], later) == {"queued": 0, "unknown": 0, "sent": 1}
     assert storage.recovery.recover_dead(evidence, ["dead"], later) == NOTHING
-    assert states(storage) == {"sent": 1, "unknown": 1, "queued": 2}
-    rows = storage.reports.list_deliveries(limit=10)
-    assert {row.state: row.attempts for row in rows} == {"sent": 1, "unknown": 1, "queued": 0}
+    assert states(storage) == {"sent": 1, "unknown": 3}
+
+
+def test_a_journal_that_says_nothing_of_an_unknown_delivery_proves_nothing(
+    storage: Storage, now: datetime, tmp_path: Path
+) -> None:
+    """Found by a simulated seed: the holder had told the ledger "unknown" and emptied its journal, then died; the
+    silence of the journal sent the letter a second time."""
+    add_readers(storage, now, 1)
+    add_edition(storage, now, channel="letter", list_name="readers")
+    (number,) = claim(storage, "dead", now, "letter", 4)
+    lost = Settled(number, 1, now, now, settle(Unknown("no answer"), 1, 3, number))
+    storage.ledger.settle("letter", "dead", [lost], now)
+    write_journal(tmp_path, "dead", started=(), accepted=())
+    assert storage.recovery.recover_dead(read_evidence(tmp_path)[0], ["dead"], now) == NOTHING
+    assert states(storage) == {"unknown": 1}
 
 
 def test_a_journal_that_comes_late_leaves_what_a_person_has_decided(
