@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,8 @@ def test_whatever_happens_nothing_is_lost_and_nothing_goes_out_twice_on_postgres
         empty_tables(url)
         join_stores(database)
 
-    run_all(POSTGRES_LONG if is_long else POSTGRES_SHORT, Ground(database, put_back, tmp_path))
-    database.close()
+    with closing(database):
+        run_all(POSTGRES_LONG if is_long else POSTGRES_SHORT, Ground(database, put_back, tmp_path))
     postgres_databases.take_back(url)
 
 
