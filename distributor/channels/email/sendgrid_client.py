@@ -76,7 +76,7 @@ class ApiClient:
         may_start: Callable[[], bool],
     ) -> Answer | None:
         client = _RawClient(self._base, {**self._headers, **headers}, 3, list(path), timeout=self._timeout)
-        with contextlib.closing(client.connect()) as connection:
+        with contextlib.closing(client.open_connection()) as connection:
             if not may_start():
                 return None
             try:
@@ -88,7 +88,7 @@ class ApiClient:
 
 
 class _RawClient(Client):  # type: ignore[misc]
-    def connect(self) -> http.client.HTTPConnection:
+    def open_connection(self) -> http.client.HTTPConnection:
         """A connection for one request. Raises Outage or ChannelClosed."""
         parts = urlsplit(self._build_url(None))
         return _connect(parts.scheme, parts.netloc, self.timeout)

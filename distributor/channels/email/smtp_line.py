@@ -6,7 +6,6 @@ import binascii
 import contextlib
 import smtplib
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from distributor.channels.email.headers import split_mailbox
 from distributor.channels.email.replies import Reply, explain_refusal, find_receipt
 from distributor.channels.email.settings import Settings
 from distributor.channels.email.smtp_incoming import Incoming
+from distributor.channels.email.smtp_trust import describe_loss, explain_no_way_in, make_trust
 from distributor.core.errors import ChannelClosed, Outage, SendError, Unknown
 from distributor.core.message import Accepted, NotStarted, Outcome
 from distributor.core.points import reach
@@ -98,7 +98,7 @@ class Line:
             code, text = self._client.getreply()
             reach("smtp.answered")
         except OSError as error:
-            raise LostConnection(_describe(error)) from None
+            raise LostConnection(describe_loss(error)) from None
         return Reply(code, text.decode("utf-8", "replace").replace("\n", " "))
 
     def deliver(self, sender: str, recipient: str, body: bytes, may_start: Callable[[], bool]) -> Outcome:
@@ -199,10 +199,6 @@ class Line:
         self._tries = 0
 
 
-def _describe(error: OSError) -> str:
-    return "it took too long" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-
-
 def _open_client(settings: Settings, hello: str) -> _StrictReplies:
     where = f"{settings.host}:{settings.port}"
     try:
@@ -215,17 +211,10 @@ def _open_client(settings: Settings, hello: str) -> _StrictReplies:
         raise Outage(f"{where} hung up before we could send: {error}") from None
     except smtplib.SMTPException as error:
         raise ChannelClosed(f"{where} cannot be used as configured: {error}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise ChannelClosed(
-            f"the certificate of {where} is not to be trusted ({error.verify_message}): "
-            "check host, or set tls_ca to the authority that signed it"
-        ) from None
     except binascii.Error:
         raise Outage(f"{where} asks for the password in a way that cannot be read") from None
-    except UnicodeEncodeError:
-        raise ChannelClosed("username or password has letters outside ASCII, which SMTP cannot carry") from None
-    except OSError as error:
-        raise Outage(f"cannot reach the mail server {where}: {_describe(error)}") from None
+    except (OSError, UnicodeEncodeError) as error:
+        raise explain_no_way_in(where, error) from None
 
 
 def _connect(settings: Settings, hello: str) -> _StrictReplies:
@@ -233,7 +222,7 @@ def _connect(settings: Settings, hello: str) -> _StrictReplies:
     host = (settings.host or "").strip("[]")
     reach("smtp.connect")
     if settings.tls == "tls":
-        context = _trust(settings)
+        context = make_trust(settings)
         client = _TlsClient(host, settings.port, hello, timeout=settings.timeout, context=context)
     else:
         client = _PlainClient(host, settings.port, hello, timeout=settings.timeout)
@@ -242,7 +231,7 @@ def _connect(settings: Settings, hello: str) -> _StrictReplies:
             client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.ehlo_or_helo_if_needed()
         if settings.tls == "starttls":
-            client.starttls(context=_trust(settings))
+            client.starttls(context=make_trust(settings))
             client.ehlo_or_helo_if_needed()
         if settings.username and settings.password:
             client.login(settings.username, settings.password.get_secret_value())
@@ -251,10 +240,3 @@ def _connect(settings: Settings, hello: str) -> _StrictReplies:
         raise
     reach("smtp.ready")
     return client
-
-
-def _trust(settings: Settings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.tls_ca)
-    except OSError as error:
-        raise ChannelClosed(f"tls_ca {settings.tls_ca} cannot be read: {error.strerror or error}") from None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ssl
 from collections.abc import Iterator
 
 from distributor.channels.email.replies import Reply, explain_refusal
 from distributor.channels.email.settings import Settings
 from distributor.channels.email.smtp_link import Link, LostLink
+from distributor.channels.email.smtp_trust import explain_no_way_in, make_trust
 from distributor.core.errors import ChannelClosed, Outage
 from distributor.core.points import reach
 
@@ -28,22 +28,14 @@ async def open_link(settings: Settings, hello: str) -> Link:
             raise
     except LostLink as error:
         raise Outage(f"{where} hung up before we could send: {error}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise ChannelClosed(
-            f"the certificate of {where} is not to be trusted ({error.verify_message}): "
-            "check host, or set tls_ca to the authority that signed it"
-        ) from None
-    except UnicodeEncodeError:
-        raise ChannelClosed("username or password has letters outside ASCII, which SMTP cannot carry") from None
-    except OSError as error:
-        words = "it took too long" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        raise Outage(f"cannot reach the mail server {where}: {words}") from None
+    except (OSError, UnicodeEncodeError) as error:
+        raise explain_no_way_in(where, error) from None
 
 
 async def _connect(link: Link, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     host = (settings.host or "").strip("[]")
-    context = _trust(settings) if settings.tls == "tls" else None
+    context = make_trust(settings) if settings.tls == "tls" else None
     greeting = link.expect()
     reach("smtp.connect")
     try:
@@ -99,18 +91,11 @@ async def _start_tls(link: Link, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     host = (settings.host or "").strip("[]")
     secured = await asyncio.wait_for(
-        loop.start_tls(link.transport, link, _trust(settings), server_hostname=host), settings.timeout
+        loop.start_tls(link.transport, link, make_trust(settings), server_hostname=host), settings.timeout
     )
     if secured is None:
         raise LostLink("it hung up before encryption began")
     link.transport = secured
-
-
-def _trust(settings: Settings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.tls_ca)
-    except OSError as error:
-        raise ChannelClosed(f"tls_ca {settings.tls_ca} cannot be read: {error.strerror or error}") from None
 
 
 async def _log_in(link: Link, settings: Settings, username: str, password: str) -> None:
