@@ -1,0 +1,182 @@
+"""The guards against wrong stories and wrong hours (rows 4 to 8)."""
+
+from __future__ import annotations
+
+from tests.house.guard import Guard
+
+_SEND = "tests/pipeline/test_send.py"
+_LAST_LOOK = "tests/pipeline/test_send_rechecks.py"
+_LEDGER = "tests/storage/test_ledger.py"
+_IDENTITY = "tests/core/test_identity.py"
+
+STORIES = (
+    Guard(
+        4,
+        "what a feed shows at first is history",
+        "core/identity.py",
+        "if stats.is_first_poll and _is_history(post, stats):",
+        "if False:",
+        f"{_IDENTITY}::test_the_first_poll_is_history_and_sends_nothing",
+    ),
+    Guard(
+        4,
+        "a burst is held",
+        "core/identity.py",
+        "if count > limit:",
+        "if False:",
+        f"{_IDENTITY}::test_a_thousand_new_stories_at_once_are_held_all_of_them",
+    ),
+    Guard(
+        4,
+        "a GUID with http and one with https are one",
+        "core/story_keys.py",
+        'return re.sub(r"^https?://(www\\.)?", "", guid.strip(), flags=re.IGNORECASE)',
+        "return guid.strip()",
+        f"{_IDENTITY}::test_a_guid_that_flips_between_http_and_https_is_one",
+    ),
+    Guard(
+        4,
+        "a feed that moves house sends nothing",
+        "core/identity.py",
+        "if is_moved and not reason:",
+        "if False:",
+        f"{_IDENTITY}::test_ids_that_are_dealt_anew_follow_link_and_headline",
+    ),
+    Guard(
+        4,
+        "an old story that turns up is history",
+        "core/identity.py",
+        "if _is_old(post, stats, now):",
+        "if False:",
+        f"{_IDENTITY}::test_an_old_story_that_turns_up_is_history",
+    ),
+    Guard(
+        4,
+        "an id that two stories share tells nothing",
+        "core/identity.py",
+        "tuple(key for key in entry.keys if counts[key] == 1)",
+        "entry.keys",
+        f"{_IDENTITY}::test_two_stories_with_one_guid_and_their_own_links_are_two",
+    ),
+    Guard(
+        4,
+        "an address is known without what tracking adds to it",
+        "core/story_keys.py",
+        "pair for pair in pairs if not _TRACKING.fullmatch(pair[0])",
+        "pairs",
+        f"{_IDENTITY}::test_an_address_is_known_by_what_names_the_page",
+    ),
+    Guard(
+        4,
+        "a wave of changes is held",
+        "core/identity.py",
+        'for kind, word in (("new", "new"), ("changed", "changed")):',
+        'for kind, word in (("new", "new"),):',
+        f"{_IDENTITY}::test_a_wave_of_changes_is_held_too",
+    ),
+    Guard(
+        5,
+        "words that say 'not yet' hold a story",
+        "core/identity.py",
+        "    if words:\n",
+        "    if False:\n",
+        f"{_IDENTITY}::test_hold_words_hold_and_their_going_releases",
+    ),
+    Guard(
+        5,
+        "a story that was held meanwhile is looked for at the claim",
+        "storage/ledger.py",
+        "if not hold_changed_bytes(connection, row, now) and not hold_withdrawn(connection, row, now):",
+        "if not hold_changed_bytes(connection, row, now):",
+        f"{_LAST_LOOK}::test_a_letter_stops_at_the_next_batch_and_the_others_go_on[sqlite]",
+    ),
+    Guard(
+        5,
+        "and once more in the commit before the first byte",
+        "storage/ledger.py",
+        "            hold_withdrawn(connection, whole, now, ids=delivery_ids)\n",
+        "",
+        f"{_LAST_LOOK}::test_a_story_that_is_withdrawn_between_claim_and_first_byte_is_held[sqlite]",
+    ),
+    Guard(
+        5,
+        "a pause wins over a claim already made",
+        "storage/ledger.py",
+        "if whole is None or is_paused(connection, whole.channel, is_binding=True):",
+        "if whole is None:",
+        f"{_LEDGER}::test_pause_wins_over_a_claim_already_made[sqlite]",
+    ),
+    Guard(
+        5,
+        "a pause stops a list in the middle of a batch",
+        "storage/pauses.py",
+        "self._is_paused = self._name in self._decisions.list_paused()",
+        "self._is_paused = False",
+        f"{_SEND}::test_a_pause_in_the_middle_of_a_batch_stops_before_the_next_letter[sqlite]",
+    ),
+    Guard(
+        5,
+        "a story waits for the time it says",
+        "core/identity.py",
+        "not_before=published if published and published > now else None,",
+        "not_before=None,",
+        f"{_IDENTITY}::test_a_story_from_the_future_waits_or_is_held",
+    ),
+    Guard(
+        5,
+        "a correction that says 'not yet' is held",
+        "core/identity.py",
+        'reason, note = held if held[0] == "words" else ("", "")',
+        'reason, note = "", ""',
+        f"{_IDENTITY}::test_a_correction_that_says_do_not_publish_is_held",
+    ),
+    Guard(
+        6,
+        "a date far ahead holds a story",
+        "core/identity.py",
+        "if post.published_at and post.published_at > now + FAR_FUTURE:",
+        "if False:",
+        f"{_IDENTITY}::test_a_story_from_the_future_waits_or_is_held",
+    ),
+    Guard(
+        6,
+        "a date that cannot be true is no date",
+        "sources/dates.py",
+        "return moment if EARLIEST <= moment <= now + FURTHEST_AHEAD else None",
+        "return moment",
+        "tests/sources/test_feed_parse.py::test_dates_that_cannot_be_true_leave_a_post_without_a_date",
+    ),
+    Guard(
+        7,
+        "a wall time that is skipped or shown twice is due once",
+        "core/wall_time.py",
+        "if after <= before:",
+        "if True:",
+        "tests/core/test_schedule.py::test_a_wall_time_is_due_once_whatever_the_clocks_do",
+    ),
+    Guard(
+        7,
+        "one due time makes one edition, however many plan it",
+        "storage/editions.py",
+        "                insert_new(connection, edition).values(_edition_row(plan, now)).returning(edition.c.id)\n",
+        '                insert_new(connection, edition).values({**_edition_row(plan, now), "key": str(now) + '
+        "secrets.token_hex(4)}).returning(edition.c.id)\n",
+        "tests/storage/test_editions.py::test_one_due_time_makes_one_edition_also_of_other_stories[sqlite]",
+    ),
+    Guard(
+        8,
+        "nothing goes out after its hour",
+        "storage/ledger.py",
+        "            or_(edition.c.late_after.is_(None), edition.c.late_after >= now),\n",
+        "",
+        f"{_LAST_LOOK}::test_nothing_goes_out_after_its_hour_even_before_anybody_held_it[sqlite]",
+    ),
+    Guard(
+        8,
+        "what is late is held for a person",
+        "storage/recovery.py",
+        "        self.hold_late(now)\n",
+        "",
+        f"{_LAST_LOOK}::test_a_service_that_is_busy_for_ever_ends_with_the_hour_and_not_in_a_loop[sqlite]",
+    ),
+)
