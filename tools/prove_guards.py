@@ -76,7 +76,7 @@ def one_postgres(home: Path) -> Iterator[None]:
 
 
 def prepare(folder: Path, guards: Sequence[Guard], is_quick: bool) -> list[str]:
-    """A copy of the program, compiled by a first run of the tests; returns those that fail with all guards there."""
+    """A copy of the program, compiled by a first run of the tests; returns what fails with every guard there."""
     leave_out = shutil.ignore_patterns("__pycache__", ".*", "_shipped")
     folder.mkdir()
     for name in COPIED:
