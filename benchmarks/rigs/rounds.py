@@ -6,7 +6,7 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
 from typing import TypeVar
 
@@ -45,6 +45,26 @@ def run_rounds(variants: dict[str, Callable[[], float]], rounds: int) -> dict[st
         for name, run in variants.items():
             found[name].append(run())
     return {name: median(values) for name, values in found.items()}
+
+
+def take_medians(
+    variants: Mapping[str, Callable[[], dict[str, float]]], rounds: int
+) -> dict[str, dict[str, float]]:
+    """Each variant in turn, `rounds` times; of each the medians of the figures it returned."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
+    for _ in range(rounds):
+        for name, run in variants.items():
+            found[name].append(run())
+    return {name: {key: median(one[key] for one in all_) for key in all_[0]} for name, all_ in found.items()}
+
+
+def print_floor(title: str, ours: float, usual: float, goal: float) -> bool:
+    """As `print_ratio`, where more is better; True when ours is at least `goal` times the yardstick."""
+    print(f"{title}")
+    print(f"  ours      {ours:10.0f}")
+    print(f"  yardstick {usual:10.0f}")
+    print(f"  ratio     {ours / usual:10.2f}   goal at least {goal}: {say(ours >= usual * goal)}")
+    return ours >= usual * goal
 
 
 def print_ratio(title: str, ours: float, usual: float, goal: float, unit: str = "CPU ms per 1,000") -> bool:

@@ -1,12 +1,15 @@
 """Servers that take everything as fast as Python can, each in a process of its own.
 
-python -m benchmarks.rigs.sinks smtp|sendgrid     prints its port, serves until its standard input closes
+python -m benchmarks.rigs.sinks smtp|sendgrid [delay=SECONDS] [certificate=FILE]
+prints its port, serves until its standard input closes. `delay` is what each group of answers takes, `certificate`
+(PEM, with its key) is offered by STARTTLS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,19 +22,39 @@ import uvloop
 
 
 class SmtpSink(asyncio.Protocol):
-    """Answers commands and looks for the end of the data with `bytes.find`; keeps nothing."""
+    """Answers commands and looks for the end of the data with `bytes.find`; keeps nothing.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+    Answers to what came together leave together.
+    """
+
+    delay = 0.0
+    trust: ssl.SSLContext | None = None
+
+    def __init__(self) -> None:
         self.buffer = b""
         self.is_data = False
         self.is_thinking = False
-        self.transport.write(b"220 sink ESMTP\r\n")
+        self.is_secured = False
+        self.answers: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        if not self.is_secured:
+            self.transport.write(b"220 sink ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         while not self.is_thinking and (self.take_data() if self.is_data else self.take_command()):
             pass
+        if self.answers:
+            self.answer(b"".join(self.answers))
+            self.answers = []
+
+    def answer(self, words: bytes) -> None:
+        if self.delay:
+            asyncio.get_running_loop().call_later(self.delay, self.transport.write, words)
+        else:
+            self.transport.write(words)
 
     def take_data(self) -> bool:
         if self.buffer.endswith(b"\r\n.\r\n"):
@@ -46,7 +69,7 @@ class SmtpSink(asyncio.Protocol):
         return True
 
     def accept(self) -> None:
-        self.transport.write(b"250 2.0.0 Ok: queued as SINK00000001\r\n")
+        self.answers.append(b"250 2.0.0 Ok: queued as SINK00000001\r\n")
 
     def take_command(self) -> bool:
         line, found, rest = self.buffer.partition(b"\r\n")
@@ -55,16 +78,27 @@ class SmtpSink(asyncio.Protocol):
         self.buffer = rest
         verb = line[:4].upper()
         if verb == b"EHLO":
-            self.transport.write(b"250-sink\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n")
+            self.answers.append(b"250-sink\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 ENHANCEDSTATUSCODES\r\n")
         elif verb == b"DATA":
             self.is_data = True
-            self.transport.write(b"354 go\r\n")
+            self.answers.append(b"354 go\r\n")
+        elif verb == b"STAR":
+            self.transport.write(b"220 2.0.0 go\r\n")
+            self.secured = asyncio.ensure_future(self.secure())
         elif verb == b"QUIT":
             self.transport.write(b"221 bye\r\n")
             self.transport.close()
         else:
-            self.transport.write(b"250 2.1.0 Ok\r\n")
+            self.answers.append(b"250 2.1.0 Ok\r\n")
         return True
+
+    async def secure(self) -> None:
+        assert self.trust is not None, "a sink without a certificate"
+        self.is_secured = True
+        loop = asyncio.get_running_loop()
+        self.transport = cast(
+            asyncio.Transport, await loop.start_tls(self.transport, self, self.trust, server_side=True)
+        )
 
 
 class Envelopes:
@@ -142,8 +176,12 @@ class SendgridSink(asyncio.Protocol):
             self.transport.close()
 
 
-async def serve(kind: str) -> None:
+async def serve(kind: str, options: dict[str, str]) -> None:
     loop = asyncio.get_running_loop()
+    SmtpSink.delay = float(options.get("delay", 0))
+    if "certificate" in options:
+        SmtpSink.trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        SmtpSink.trust.load_cert_chain(options["certificate"])
     server = await loop.create_server({"smtp": SmtpSink, "sendgrid": SendgridSink}[kind], "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     done = asyncio.Event()
@@ -153,9 +191,10 @@ async def serve(kind: str) -> None:
 
 
 @contextmanager
-def run_sink(kind: str) -> Iterator[int]:
+def run_sink(kind: str, **options: object) -> Iterator[int]:
     """The port of a sink that runs in a process of its own until the block ends."""
-    command = [sys.executable, "-m", "benchmarks.rigs.sinks", kind]
+    words = [f"{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "benchmarks.rigs.sinks", kind, *words]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdin is not None
         try:
@@ -166,4 +205,4 @@ def run_sink(kind: str) -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1]))
+    uvloop.run(serve(sys.argv[1], dict(word.split("=", 1) for word in sys.argv[2:])))
