@@ -151,11 +151,11 @@ class App:
 
     # -- steps of the walk -----------------------------------------------------------------------------------
 
-    def due_sources(self) -> dict[str, SourceState]:
-        """Sources whose time has come, with what they remember."""
+    def due_sources(self, is_left: Callable[[SourceState], bool] = lambda state: False) -> dict[str, SourceState]:
+        """Sources whose time has come or whose asker `is_left`, with what they remember."""
         now, known = self.clock(), self.storage.posts.load_states()
         states = ((one, SourceState.from_json(known.get(one.name, ""))) for one in self.settings.sources)
-        return {one.name: state for one, state in states if state.is_due(one.url, now)}
+        return {one.name: state for one, state in states if state.is_due(one.url, now) or is_left(state)}
 
     def poll(
         self, name: str, state: SourceState | None = None, later: Callable[[QuietPoll], None] | None = None

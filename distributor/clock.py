@@ -17,6 +17,7 @@ from distributor.app import App
 from distributor.core.errors import DistributorError
 from distributor.core.source_state import QuietPoll, SourceState
 from distributor.pipeline.poll import Polled
+from distributor.pipeline.poll_claims import PollClaims
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +36,11 @@ class Pollers:
     or before the next look at what is due.
     """
 
-    def __init__(
-        self, app: App, on_news: Callable[[], None], claim: Callable[[str, SourceState], bool] | None = None
-    ) -> None:
-        """`claim`: whether this process may poll a source now, where there are others."""
+    def __init__(self, app: App, on_news: Callable[[], None], claims: PollClaims | None = None) -> None:
+        """`claims`: who polls a source now, where there are other clocks."""
         self._app = app
         self._on_news = on_news
-        self._claim = claim
+        self._claims = claims
         self._threads = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
         self._changed = threading.Condition()
         self._busy: set[str] = set()
@@ -53,7 +52,9 @@ class Pollers:
         self._write_quiet()
         with self._changed:
             busy = set(self._busy)
-        for name, state in self._app.due_sources().items():
+        claims = self._claims
+        due = self._app.due_sources(claims.is_left) if claims else self._app.due_sources()
+        for name, state in due.items():
             if name not in busy:
                 with self._changed:
                     self._busy.add(name)
@@ -75,7 +76,7 @@ class Pollers:
             self._waiting -= 1
         quiet: list[QuietPoll] = []
         try:
-            if self._claim is None or self._claim(name, state):
+            if self._claims is None or self._claims.claim(name, state):
                 self._tell(self._app.poll(name, state, quiet.append))
         except DistributorError as error:
             log.warning("source %s: %s", name, error)
@@ -121,9 +122,9 @@ class Pollers:
 class Clock:
     """Polls what is due, plans what is due, words what is planned. On PostgreSQL any number may run."""
 
-    def __init__(self, app: App, claim: Callable[[str, SourceState], bool] | None = None) -> None:
+    def __init__(self, app: App, claims: PollClaims | None = None) -> None:
         self._app = app
-        self._pollers = Pollers(app, self._plan_and_word, claim)
+        self._pollers = Pollers(app, self._plan_and_word, claims)
         self._scheduler: Any = None
         self._planning = threading.Lock()
         #: When the last tick ended well; readiness and metrics look at it.

@@ -202,7 +202,7 @@ class Process:
         return site
 
     def _start_clock(self, app: App, upkeep: Upkeep, site: PublicSite | None) -> None:
-        clock = Clock(app, None if app.storage.database.is_sqlite else upkeep.claim_poll)
+        clock = Clock(app, upkeep.make_claims())
         self._later("clock", clock.stop)
         clock.start()
         if site is not None:

@@ -7,22 +7,17 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
 
 from distributor import __version__
 from distributor.app import App
 from distributor.core.sending import Evidence
-from distributor.core.source_state import SourceState
+from distributor.pipeline.poll_claims import PollClaims
 from distributor.storage.lanes import Turn
 from distributor.storage.lock import find_presences, forget_presences, hold_presence
+from distributor.storage.presence import ServerPresence
 from distributor.storage.workers import BEAT_SECONDS, DEAD_AFTER
 
 log = logging.getLogger(__name__)
-
-#: How long other clocks leave a source alone that one of them asks. A poll that takes longer may be made twice:
-#: one request too many, and the stories are stored once.
-POLL_CLAIM = timedelta(seconds=20)
 
 
 class Upkeep:
@@ -34,6 +29,7 @@ class Upkeep:
         self._monotonic = monotonic
         self._last_beat = self._steady_since = -DEAD_AFTER
         self._release: Callable[[], None] = lambda: None
+        self._presence: ServerPresence | None = None
 
     def arrive(self) -> None:
         """Before anything is claimed. Raises StorageError."""
@@ -42,16 +38,22 @@ class Upkeep:
         self.beat()
         if not self._app.storage.database.is_sqlite:
             self._app.turn = Turn(self.is_steady)
+            if "clock" in self._roles:
+                self._presence = ServerPresence(self._app.storage.database, self._app.fence)
 
     def leave(self) -> None:
         """After everything else has ended: nothing is held any more, nobody need wait."""
         try:
             self._app.storage.workers.leave([self._app.fence])
         finally:
+            if self._presence is not None:
+                self._presence.close()
             self._release()
 
     def beat(self) -> None:
         app = self._app
+        if self._presence is not None:
+            self._presence.renew()
         app.storage.workers.beat(
             app.fence, socket.gethostname(), os.getpid(), self._roles, __version__, app.clock()
         )
@@ -89,12 +91,15 @@ class Upkeep:
         if dead:
             _tell("a process is gone", app.storage.recovery.recover_dead(Evidence(), sorted(dead), now))
 
-    def claim_poll(self, name: str, state: SourceState) -> bool:
-        """Whether this clock asks the source now, and not another one's."""
-        url = next((one.url for one in self._app.settings.sources if one.name == name), "")
-        now = self._app.clock()
-        claimed = replace(state.for_address(url), next_poll_at=now + POLL_CLAIM, asked_at=now)
-        return self._app.storage.lanes.claim_poll(name, state, claimed)
+    def make_claims(self) -> PollClaims | None:
+        """Who asks a source, where this process is a clock among others."""
+        if self._presence is None:
+            return None
+        app, storage = self._app, self._app.storage
+        addresses = {one.name: one.url for one in app.settings.sources}
+        return PollClaims(
+            app.fence, addresses, storage.lanes, self._presence, storage.workers, self.is_steady, app.clock
+        )
 
 
 def _tell(when: str, counts: dict[str, int]) -> None:

@@ -29,7 +29,7 @@ class SourceState:
     `configured` is the address in the settings that this was learnt from: with another one everything is forgotten.
     `url` is the address in use when it differs (moved for good, or a WordPress site's API). `failures` counts
     failed polls in a row, `error` says why the last one failed. `cursor` is the source's own. `asked_at` is when
-    `next_poll_at` was set.
+    `next_poll_at` was set. `claimed_by` is the fence of the process that asks now, where there are several.
     """
 
     configured: str = ""
@@ -47,6 +47,7 @@ class SourceState:
     first_polled_at: datetime | None = None
     baseline_done: bool = False
     is_gone: bool = False
+    claimed_by: str = ""
 
     def to_json(self) -> str:
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}

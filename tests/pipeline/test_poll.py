@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import pytest
 from distributor.core.errors import SourceError
 from distributor.core.post import Post
 from distributor.core.source_state import SourceState
-from distributor.pipeline.poll import MOST_PAGES, Polled
+from distributor.pipeline.poll import MOST_PAGES, Polled, poll
 from distributor.storage import Storage
 from distributor.storage.posts import PostRow
 from tests.desk import EVERY, HOUR, Desk, ToldSource, make_plan, make_story
@@ -77,6 +78,15 @@ def test_a_feed_that_says_unchanged_is_asked_again_at_its_time(desk: Desk) -> No
     assert (row.last_poll_at, row.last_ok_at, row.failures, row.error) == (desk.now, desk.now, 0, "")
     assert row.next_poll_at is not None
     assert row.next_poll_at >= desk.now + EVERY
+
+
+@pytest.mark.parametrize("end", ["news", "quiet", "failure"])
+def test_who_polled_claims_the_source_no_longer(desk: Desk, end: str) -> None:
+    claimed = replace(remembered(desk), claimed_by="a process")
+    told = ToldSource(posts=(make_story(1),), is_unchanged=end == "quiet")
+    told.trouble = SourceError("away") if end == "failure" else None
+    poll("front", told, EVERY, claimed, desk.storage.posts, told.enrich, desk.now)
+    assert remembered(desk).claimed_by == ""
 
 
 def test_a_changed_story_gets_a_revision_and_keeps_its_place(desk: Desk) -> None:
