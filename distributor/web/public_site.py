@@ -15,9 +15,10 @@ from distributor.core.clicks import classify
 from distributor.core.errors import DistributorError
 from distributor.pipeline.track import Rules, drain
 from distributor.web.answers import make_missing_page
-from distributor.web.public.clicks import ClickFiles, ClickJournal, Proxies
+from distributor.web.public.clicks import ClickFiles, ClickJournal
 from distributor.web.public.redirect import LinkMap, Redirects, keep_fresh, make_protocol
 from distributor.web.public.salts import DailySalts
+from distributor.web.public.traits import Proxies
 from distributor.web.server import WebServer
 
 log = logging.getLogger(__name__)

@@ -57,12 +57,9 @@ def make_site() -> Starlette:
     return Starlette(routes=[Route("/hello", hello, methods=["GET", "POST"])])
 
 
-def make_server(
-    redirects: Redirects, is_fast: bool = True, *, idle: float = 5, head_seconds: float = 30
-) -> uvicorn.Server:
-    http: Any = "httptools"
-    if is_fast:
-        http = type("Protocol", (make_protocol(redirects),), {"head_seconds": head_seconds})
+def make_server(redirects: Redirects, is_fast: bool = True, *, idle: float = 5, **limits: float) -> uvicorn.Server:
+    """`limits` are attributes of FastPath."""
+    http: Any = type("Protocol", (make_protocol(redirects),), limits) if is_fast else "httptools"
     app: Any = redirects
     keep: Any = idle
     config = uvicorn.Config(app, http=http, loop="uvloop", lifespan="off", log_config=None, timeout_keep_alive=keep)

@@ -19,8 +19,9 @@ from distributor.pipeline.track import Drained, Rules, drain
 from distributor.storage.database import Database
 from distributor.storage.links import Links
 from distributor.storage.tables import click, click_hour, journal, link
-from distributor.web.public.clicks import ClickFiles, ClickJournal, format_record, read_traits
+from distributor.web.public.clicks import ClickFiles, ClickJournal
 from distributor.web.public.redirect import LinkMap, Redirects
+from distributor.web.public.traits import format_record, read_traits
 
 HERE = Path(__file__).parent
 AT = 1_795_428_000_000

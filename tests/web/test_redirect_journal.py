@@ -21,14 +21,9 @@ from redirect_rig import Client, read_lines
 from distributor.core.clicks import ClickRow, classify
 from distributor.core.errors import StorageError
 from distributor.pipeline.track import Drained, Rules, drain, mark_visitor, name_agent, read_record
-from distributor.web.public.clicks import (
-    ClickFiles,
-    ClickJournal,
-    cut_address,
-    format_record,
-    read_traits,
-)
+from distributor.web.public.clicks import ClickFiles, ClickJournal
 from distributor.web.public.salts import DailySalts
+from distributor.web.public.traits import cut_address, format_record, read_traits
 
 HERE = Path(__file__).parent
 AT = 1_795_428_000_123

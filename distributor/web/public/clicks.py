@@ -10,16 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import ipaddress
 import logging
 import os
-import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from distributor.core.errors import StorageError
 from distributor.core.points import reach
@@ -29,16 +26,8 @@ log = logging.getLogger(__name__)
 SUFFIX = ".clicks"
 #: A file is left for the next one at this size; together with `rotate` it bounds how long records stay on disk.
 FILE_BYTES = 16 * 1024 * 1024
-LONGEST_AGENT = 512
-LONGEST_HINT = 48
 
 _NAMES = f"{'[0-9]' * 10}-*{SUFFIX}"
-_HOST = re.compile(rb"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]{1,100})", re.IGNORECASE)
-_PURPOSES = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
-_HINTS = (*_PURPOSES, b"sec-fetch-dest", b"accept")
-#: The headers that a record is made from.
-READ_HEADERS = (*_HINTS, b"referer", b"user-agent", b"dnt", b"sec-gpc", b"x-forwarded-for")
-_UNSAFE_IN_FIELD = bytes.maketrans(b"\t\n\r|=", b"     ")
 
 
 class ClickJournal:
@@ -66,23 +55,21 @@ class ClickJournal:
         except OSError as error:
             raise StorageError(f"cannot write clicks to {folder}: {error.strerror}") from None
 
-    def append(self, record: bytes) -> bool:
-        """Write one record (a line with its newline). True: it is safe against a kill of this program."""
+    def append(self, records: bytes, count: int = 1) -> bool:
+        """Write records (lines with their newlines) at once. True: all are safe against a kill of this program."""
         with self._lock:
-            if self._is_torn:
-                record = b"\n" + record
+            data = b"\n" + records if self._is_torn else records
             try:
                 reach("clicks.write")
-                count = self._write(self._file, record)
+                size = self._write(self._file, data)
                 reach("clicks.written")
             except OSError as error:
-                return self._lose(error)
-            self._size += count
-            if count != len(record):
-                self._is_torn = True
-                return self._lose(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+                return self._lose(error, count)
+            self._size += size
+            if size != len(data):
+                return self._tear(data, size, count)
             self._is_torn = False
-            self.written += 1
+            self.written += count
             if self.lost != self._lost_before:
                 self._recover()
             if self._size >= self._file_bytes:
@@ -108,10 +95,17 @@ class ClickJournal:
         os.close(self._file)
         self._file, self._size, self._is_torn = fresh, 0, False
 
-    def _lose(self, error: OSError) -> bool:
+    def _tear(self, data: bytes, size: int, count: int) -> bool:
+        """Only the first `size` bytes had room: whole records among them are safe, the next one begins a line."""
+        whole = max(data.count(b"\n", 0, size) - self._is_torn, 0)
+        self._is_torn = True
+        self.written += whole
+        return self._lose(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), count - whole)
+
+    def _lose(self, error: OSError, count: int) -> bool:
         if self.lost == self._lost_before:
             log.error("clicks cannot be written to %s (%s): they are lost until then", self.folder, error.strerror)
-        self.lost += 1
+        self.lost += count
         return False
 
     def _recover(self) -> None:
@@ -170,73 +164,6 @@ class ClickFiles:
             return True
         finally:
             os.close(file)
-
-
-class Traits(NamedTuple):
-    """What is kept of a request's headers: referrer's host, hints and user agent, as the end of a record."""
-
-    tail: bytes
-    #: The reader asked not to be told apart from others (DNT, Sec-GPC).
-    is_private: bool
-    #: Whom the nearest proxy says it speaks for; believed only from a proxy of ours.
-    forwarded: str = ""
-
-
-def read_traits(headers: Mapping[bytes, bytes]) -> Traits:
-    """From headers with lower-case names. Hints are what is not as when a person opens a page in a browser."""
-    get = headers.get
-    referrer = _HOST.match(headers[b"referer"]) if b"referer" in headers else None
-    host = referrer[1].lower().translate(_UNSAFE_IN_FIELD) if referrer else b""
-    is_plain = b"text/html" in get(b"accept", b"") and get(b"sec-fetch-dest", b"document") == b"document"
-    hints = [
-        b"%s=%s" % (name, headers[name][:LONGEST_HINT].translate(_UNSAFE_IN_FIELD))
-        for name in (_PURPOSES if is_plain else _HINTS)
-        if name in headers
-    ]
-    agent = get(b"user-agent", b"")[:LONGEST_AGENT].replace(b"\n", b" ")
-    is_private = get(b"dnt") == b"1" or get(b"sec-gpc") == b"1"
-    forwarded = get(b"x-forwarded-for", b"").rpartition(b",")[2].strip()[:64].decode("ascii", "replace")
-    return Traits(b"\t%s\t%s\t%s\n" % (host, b"|".join(hints), agent), is_private, forwarded)
-
-
-def format_record(at_ms: int, slug: bytes, method: bytes, network: bytes, traits: Traits) -> bytes:
-    """One click as a line: time, slug, method, network, referrer's host, hints, user agent.
-
-    No whole address of a visitor gets in, and of one who asked for privacy not even the network.
-    """
-    return b"%d\t%s\t%s\t%s%s" % (at_ms, slug, method, b"" if traits.is_private else network, traits.tail)
-
-
-def cut_address(address: str) -> bytes:
-    """The network of an address: /24 of IPv4, /48 of IPv6; b"" for what is no address."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return b""
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    whole = mapped or parsed
-    network = ipaddress.ip_network((whole, 24 if whole.version == 4 else 48), strict=False)
-    return str(network).encode()
-
-
-class Proxies:
-    """The web servers and proxies before us, whose X-Forwarded-For is believed: this machine, and who is named."""
-
-    def __init__(self, networks: Iterable[str] = ()) -> None:
-        """ValueError names an entry that is no network."""
-        self._networks = [ipaddress.ip_network(one) for one in ("127.0.0.0/8", "::1/128", *networks)]
-
-    def is_ours(self, peer: str) -> bool:
-        try:
-            address = ipaddress.ip_address(peer.partition("%")[0])
-        except ValueError:
-            return False
-        return any(address in network for network in self._networks)
-
-
-def find_network(peer: str, is_proxy: bool, traits: Traits) -> bytes:
-    """The reader's network: the peer's own, or the one that our proxy names."""
-    return cut_address(traits.forwarded if is_proxy and traits.forwarded else peer)
 
 
 def _open_file(folder: Path) -> int:

@@ -18,7 +18,8 @@ from typing import Any
 
 from distributor.core.errors import StorageError
 from distributor.core.links import ascii_url, is_safe_target
-from distributor.web.public.clicks import ClickJournal, Proxies, find_network, format_record, read_traits
+from distributor.web.public.clicks import ClickJournal
+from distributor.web.public.traits import Proxies, find_network, format_record, read_traits
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class Redirects:
     def _record(self, scope: Scope, slug: bytes) -> None:
         peer = scope.get("client") or ("", 0)
         traits = read_traits(dict(scope["headers"]))
-        network = find_network(peer[0], self.proxies.is_ours(peer[0]), traits)
+        network = find_network(peer[0], self.proxies, traits)
         record = format_record(self.now(), slug, scope["method"].encode(), network, traits)
         self.journal.append(record)
 
@@ -199,12 +200,12 @@ class Redirects:
 def make_protocol(redirects: Redirects) -> type[asyncio.Protocol]:
     """For uvicorn's `http=`: known links are answered right on the connection, the rest as ever.
 
-    uvicorn's application must be the same `redirects`: what is odd in any way (a body, a part of a request,
-    HTTP/1.0, a slug not in memory) goes there.
+    uvicorn's application must be the same `redirects`: what is odd in any way (a body, a part of a request, a slug
+    not in memory) goes there. The class belongs to one event loop.
     """
-    from distributor.web.public.fast_path import FastPath
+    from distributor.web.public.fast_path import Batch, FastPath
 
-    return type("RedirectProtocol", (FastPath,), {"redirects": redirects})
+    return type("RedirectProtocol", (FastPath,), {"redirects": redirects, "batch": Batch(redirects.journal)})
 
 
 def _make_page(status: int, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()) -> Answer:

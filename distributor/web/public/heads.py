@@ -1,0 +1,99 @@
+"""Reading the head of a request for a redirect without a parser.
+
+Browsers of one build behind no proxy send the same head each time, so heads that came twice are remembered whole.
+Of the others most lines have been sent before: what a line means is remembered too.
+"""
+
+from __future__ import annotations
+
+from distributor.web.public.traits import READ_HEADERS, Traits, read_traits
+
+#: Lines remembered, and the longest of them; together they bound the memory. So do the next two for whole heads.
+KNOWN_LINES = 4096
+LONGEST_LINE = 300
+KNOWN_HEADS = 1024
+LONGEST_KNOWN_HEAD = 2048
+
+_IN_NAMES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+_CONTROLS = bytes((*range(32), 127))
+#: A request with one of these may have a body or want more than an answer.
+_ODD_NAMES = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
+_WANTED = frozenset(READ_HEADERS)
+# No header that is kept has these names.
+_ODD, _CLOSE = (b"odd", b""), (b"close", b"")
+_NOT_SEEN = (b"", b"")
+_UNREAD = (Traits(b""), False)
+
+Read = tuple[Traits, bool] | None
+
+_known: dict[bytes, tuple[bytes, bytes] | None] = {}
+_known_heads: dict[bytes, Read] = {}
+_PLACES = 4095
+_seen = [0] * (_PLACES + 1)
+
+
+def read_head(head: bytes) -> Read:
+    """The header lines of a request, without the empty line: its traits, and whether the client wants to close.
+
+    None when a real parser should look at them.
+    """
+    read = _known_heads.get(head, _UNREAD)
+    if read is not _UNREAD:
+        return read
+    read = _read_lines(head)
+    if is_seen_again(head) and len(head) <= LONGEST_KNOWN_HEAD:
+        if len(_known_heads) >= KNOWN_HEADS:
+            _known_heads.clear()
+        _known_heads[head] = read
+    return read
+
+
+def _read_lines(head: bytes) -> Read:
+    headers: dict[bytes, bytes] = {}
+    known = _known
+    for line in head.split(b"\r\n"):
+        pair = known.get(line, _NOT_SEEN)
+        if pair is _NOT_SEEN:
+            pair = _learn(line)
+        if pair is not None:
+            headers[pair[0]] = pair[1]
+    if b"odd" in headers:
+        return None
+    return read_traits(headers), b"close" in headers
+
+
+def _learn(line: bytes) -> tuple[bytes, bytes] | None:
+    pair = _read_line(line)
+    if is_seen_again(line) and len(line) <= LONGEST_LINE:
+        if len(_known) >= KNOWN_LINES:
+            _known.clear()
+        _known[line] = pair
+    return pair
+
+
+def is_seen_again(data: bytes) -> bool:
+    """Whether it came before, lately: only then it is worth its place. Few places, so some are taken for new."""
+    mark = hash(data)
+    place = mark & _PLACES
+    if _seen[place] == mark:
+        return True
+    _seen[place] = mark
+    return False
+
+
+def _read_line(line: bytes) -> tuple[bytes, bytes] | None:
+    """Name and value of a header that matters, None for one that does not."""
+    name, colon, value = line.partition(b":")
+    name = name.lower()
+    if (
+        not (name and colon)
+        or name.translate(None, _IN_NAMES)
+        or len(value.translate(None, _CONTROLS)) != len(value)
+    ):
+        return _ODD if line else None
+    value = value.strip(b" ")
+    if name == b"connection":
+        return {b"keep-alive": None, b"close": _CLOSE}.get(value.lower(), _ODD)
+    if name in _ODD_NAMES:
+        return _ODD
+    return (name, value) if name in _WANTED else None
