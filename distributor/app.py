@@ -279,7 +279,7 @@ class App:
 
 def open_app(settings: Settings, clock: Clock = read_clock) -> App:
     """The desk over the configured database; raises StorageError with what to type."""
-    return App(settings, open_storage(settings.database_url.get_secret_value()), clock)
+    return App(settings, open_storage(settings.database_url.get_secret_value(), settings.state_dir), clock)
 
 
 def read_settings(path: Path, environ: Mapping[str, str]) -> Settings:

@@ -105,7 +105,7 @@ class Process:
         database = Database(self._settings.database_url.get_secret_value())
         self._later("database", database.close)
         lock = self._prepare(database)
-        app = App(self._settings, join_stores(database))
+        app = App(self._settings, join_stores(database, self._settings.state_dir))
         self._app = app
         self._later("app", app.close)
         self._start_alerts(app)

@@ -110,7 +110,7 @@ def suppress(
         raise fail(f"not a mail address: {', '.join(wrong)}")
     with opened(config) as app:
         if undo:
-            count = app.storage.recipients.unsuppress(keys, list_name)
+            count = app.storage.recipients.unsuppress(keys, list_name, app.clock())
         else:
             app.storage.recipients.suppress(keys, list_name, reason, app.clock())
             count = len(keys)

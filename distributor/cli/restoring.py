@@ -86,6 +86,7 @@ def _tell_merged(merged: Merged) -> None:
     typer.echo(f"held, not known to have gone    {merged.held}")
     typer.echo(f"editions begun after the copy   {merged.later_editions}")
     typer.echo(f"editions held without words     {merged.held_editions}")
+    typer.echo(f"readers who have left since       {merged.left}")
     if merged.lost:
         tell(f"of {len(merged.lost)} editions the record has only a part; compare with the channels")
     tell("start the program, look at what waits (status, editions, deliveries), then type: distributor db adopt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,22 +60,25 @@ class Storage:
         self.database.close()
 
 
-def open_storage(url: str) -> Storage:
-    """All stores over a database that is at the current version; raises StorageError with what to type."""
+def open_storage(url: str, state_dir: Path | None = None) -> Storage:
+    """All stores over a database that is at the current version; raises StorageError with what to type.
+
+    With a `state_dir` its send record learns who leaves.
+    """
     from distributor.storage import schema
     from distributor.storage.database import Database
 
     database = Database(url)
     try:
         schema.require_current(database)
-        return join_stores(database)
+        return join_stores(database, state_dir)
     except BaseException:
         database.close()
         raise
 
 
-def join_stores(database: Database) -> Storage:
-    """All stores over an open database."""
+def join_stores(database: Database, state_dir: Path | None = None) -> Storage:
+    """All stores over an open database; `state_dir` as in `open_storage`."""
     from distributor.storage.alerts import Alerts
     from distributor.storage.counters import Counters
     from distributor.storage.decisions import Decisions
@@ -84,6 +88,7 @@ def join_stores(database: Database) -> Storage:
     from distributor.storage.health import Health
     from distributor.storage.identity import read_or_make
     from distributor.storage.lanes import Lanes
+    from distributor.storage.leavings import LeaveRecord
     from distributor.storage.ledger import Ledger
     from distributor.storage.links import Links
     from distributor.storage.posts import Posts
@@ -92,6 +97,9 @@ def join_stores(database: Database) -> Storage:
     from distributor.storage.reports import Reports
     from distributor.storage.workers import Workers
 
+    secret = bytes.fromhex(read_or_make(database, "secret"))
+    instance = read_or_make(database, "instance", 8)
+    leavings = None if state_dir is None else LeaveRecord(state_dir, instance, secret)
     return Storage(
         database,
         Posts(database),
@@ -99,16 +107,16 @@ def join_stores(database: Database) -> Storage:
         Ledger(database),
         Recovery(database),
         Decisions(database),
-        Recipients(database),
+        Recipients(database, leavings),
         Links(database),
         Reports(database),
-        Events(database),
+        Events(database, leavings),
         Health(database),
         Alerts(database),
         Counters(database),
         Figures(database),
         Workers(database),
         Lanes(database),
-        bytes.fromhex(read_or_make(database, "secret")),
-        read_or_make(database, "instance", 8),
+        secret,
+        instance,
     )

@@ -15,6 +15,7 @@ from distributor.core.subscriber import address_key
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
 from distributor.storage.inserting import insert_new
+from distributor.storage.leavings import LeaveRecord, Word
 from distributor.storage.recipients import leave_list
 from distributor.storage.tables import attempt, delivery, edition, service_event, subscriber
 
@@ -35,8 +36,9 @@ class EventCount:
 class Events:
     """Facts that belong to deliveries."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, record: LeaveRecord | None = None) -> None:
         self._database = database
+        self._record = record
 
     def add(self, channel_name: str, events: Sequence[ServiceEvent], now: datetime) -> EventCount:
         """Store a report in one transaction; the same event twice is stored once.
@@ -51,9 +53,30 @@ class Events:
             fresh = _insert(connection, channel_name, by_key, matches)
             for key in sorted(fresh):
                 if key in matches:
-                    _apply(connection, by_key[key], matches[key], now)
+                    self._apply(connection, by_key[key], matches[key], now)
         unmatched = sum(key not in matches for key in fresh)
         return EventCount(len(fresh), len(events) - len(fresh), unmatched)
+
+    def _apply(self, connection: Connection, event: ServiceEvent, row: Any, now: datetime) -> None:
+        if row.state == "unknown":
+            _prove_sent(connection, event, row, now)
+        if not row.recipient_id:
+            return
+        if event.kind == "bounced":
+            reason = event.detail[:_LONGEST_DETAIL]
+            changed = update(subscriber).where(subscriber.c.id == row.recipient_id, subscriber.c.status == "active")
+            if connection.execute(changed.values(status="unreachable", reason=reason)).rowcount:
+                self._note("gone", row, "", reason, now)
+        elif (
+            event.kind in _LEAVING
+            and row.list
+            and leave_list(connection, row.recipient_id, row.list, event.kind, now)
+        ):
+            self._note("left", row, row.list, event.kind, now)
+
+    def _note(self, word: Word, row: Any, list_name: str, reason: str, now: datetime) -> None:
+        if self._record is not None:
+            self._record.note(word, [row.address_key], list_name, reason, now)
 
 
 def _key(channel_name: str, event: ServiceEvent) -> str:
@@ -146,21 +169,6 @@ def _describe(event: ServiceEvent, is_matched: bool) -> str:
     # A person who looks into it has nothing else to go by.
     whose = f"{event.address}: " if event.address and not is_matched and event.kind != "delivered" else ""
     return f"{whose}{event.detail}"[:_LONGEST_DETAIL]
-
-
-def _apply(connection: Connection, event: ServiceEvent, row: Any, now: datetime) -> None:
-    if row.state == "unknown":
-        _prove_sent(connection, event, row, now)
-    if not row.recipient_id:
-        return
-    if event.kind == "bounced":
-        connection.execute(
-            update(subscriber)
-            .where(subscriber.c.id == row.recipient_id, subscriber.c.status == "active")
-            .values(status="unreachable", reason=event.detail[:_LONGEST_DETAIL])
-        )
-    elif event.kind in _LEAVING and row.list:
-        leave_list(connection, row.recipient_id, row.list, event.kind, now)
 
 
 def _prove_sent(connection: Connection, event: ServiceEvent, row: Any, now: datetime) -> None:

@@ -48,6 +48,7 @@ class Kept:
 
     editions: dict[str, KeptEdition] = field(default_factory=dict)
     posts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    leavings: list[Line] = field(default_factory=list)
     lines: int = 0
 
 
@@ -62,6 +63,9 @@ def read_kept(files: Iterable[Path], instance: str, is_wanted: Callable[[str], b
         kept.lines += 1
         if line.kind == "p":
             _add_post(kept, line)
+            continue
+        if line.kind == "u":
+            kept.leavings.append(line)
             continue
         if line.token not in wanted:
             wanted[line.token] = is_wanted(line.token)

@@ -39,6 +39,8 @@ class Merged:
     #: Editions that were begun after the database was copied.
     later_editions: int = 0
     held_editions: int = 0
+    #: Readers who have left or were barred since the database was copied.
+    left: int = 0
     #: Editions of which the record lost the description: their messages cannot be placed.
     lost: list[str] = field(default_factory=list)
 

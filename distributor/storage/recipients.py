@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, func, select, text, update
 from distributor.core.subscriber import ImportCount, NewSubscriber
 from distributor.storage.database import Database
 from distributor.storage.intake import Intake, sort_people
+from distributor.storage.leavings import LeaveRecord
 from distributor.storage.tables import list_member, subscriber, suppression
 
 
@@ -30,8 +31,9 @@ class SubscriberRow:
 class Recipients:
     """Who may be written to."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, record: LeaveRecord | None = None) -> None:
         self._database = database
+        self._record = record
 
     def add_subscribers(
         self, people: Iterable[NewSubscriber], list_name: str, now: datetime, chunk: int = 10_000
@@ -52,7 +54,11 @@ class Recipients:
     def unsubscribe(self, subscriber_id: int, list_name: str, reason: str, now: datetime) -> bool:
         """Take one reader off one list, for good; True when they were on it. Safe to repeat."""
         with self._database.write("recipients.unsubscribe") as connection:
-            return leave_list(connection, subscriber_id, list_name, reason, now)
+            was_member = leave_list(connection, subscriber_id, list_name, reason, now)
+            if was_member and self._record is not None:
+                whose = select(subscriber.c.address_key).where(subscriber.c.id == subscriber_id)
+                self._record.note("left", [connection.execute(whose).scalar_one()], list_name, reason, now)
+            return was_member
 
     def is_member(self, subscriber_id: int, list_name: str) -> bool:
         with self._database.read() as connection:
@@ -67,8 +73,10 @@ class Recipients:
         """Never write to these addresses again on this list ("" for every list)."""
         with self._database.write("recipients.suppress") as connection:
             _suppress(connection, keys, list_name, reason, now)
+            if self._record is not None:
+                self._record.note("barred", keys, list_name, reason, now)
 
-    def unsuppress(self, keys: Sequence[str], list_name: str) -> int:
+    def unsuppress(self, keys: Sequence[str], list_name: str, now: datetime) -> int:
         """Take suppressions back; membership is not restored by it."""
         with self._database.write("recipients.unsuppress") as connection:
             found = connection.execute(
@@ -76,6 +84,8 @@ class Recipients:
                 .where(suppression.c.address_key.in_(keys), suppression.c.list == list_name)
                 .returning(suppression.c.address_key)
             ).all()
+            if self._record is not None:
+                self._record.note("allowed", keys, list_name, "", now)
             return len(found)
 
     def list_lists(self) -> dict[str, int]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from distributor.core.errors import StorageError
 from distributor.core.points import reach
-from distributor.storage import schema
+from distributor.storage import leavings, schema
 from distributor.storage.copying import copy_sqlite, find_damage, sync
 from distributor.storage.database import Database
 from distributor.storage.identity import read_or_make
@@ -123,11 +123,13 @@ def _merge(
     database: Database, home: str, state_dir: Path, others: Sequence[Path], word: str, now: datetime
 ) -> tuple[Merged, Mark]:
     instance = read_or_make(database, "instance", 8)
+    secret = bytes.fromhex(read_or_make(database, "secret"))
     kept = _read_kept(database, instance, state_dir, others)
     evidence, _ = read_evidence(state_dir)
     seen = read_mark(state_dir)
     with database.write("restore.merge") as connection:
         merged = merge(connection, kept, evidence, now)
+        merged.left = leavings.apply(connection, leavings.gather(kept.leavings, secret))
         if seen is not None and seen.instance == instance:
             _catch_up(connection, seen.fence)
         fence = raise_fence(connection, home)

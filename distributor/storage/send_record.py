@@ -7,9 +7,11 @@ One file a day in state_dir/sent, appended to by every lane, a line for each bat
     b INSTANCE TIME TOKEN FENCE IDS RECIPIENTS .     a batch that may go out from now on
     s INSTANCE TIME TOKEN FENCE IDS RECIPIENTS .     the same for one voice: it goes out now
     e INSTANCE TIME TOKEN STATE RECIPIENTS RECEIPT . how it ended; `queued` and `held`: it did not go out
+    u INSTANCE TIME SEALED .                         who left a list or was barred from it (leavings.py)
 
-Recipients are numbers, never addresses. `b` and `s` are on the disk before the first byte leaves; an `e` that a
-power cut takes away makes its messages unknown, not unsent. Each line ends with a point: a torn one proves nothing.
+Recipients are numbers, never addresses. `b` and `s` are on the disk before the first byte leaves, `u` before the
+reader is told; an `e` that a power cut takes away makes its messages unknown, not unsent. Each line ends with a
+point: a torn one proves nothing.
 """
 
 from __future__ import annotations
@@ -57,10 +59,12 @@ class SendRecord:
         """Call before the first byte; it waits for the disk. When it raises nothing may be sent."""
         words = ("b" if is_bulk else "s", self._instance, f"{now.timestamp():.3f}", token, self._fence)
         self._write(" ".join((*words, join_runs(ids), join_runs(recipients))) + _END, now)
-        assert self._file is not None
-        reach("send_record.sync")
-        os.fdatasync(self._file)
-        reach("send_record.synced")
+        self._sync()
+
+    def note_left(self, sealed: str, now: datetime) -> None:
+        """Waits for the disk."""
+        self._write(f"u {self._instance} {now.timestamp():.3f} {sealed}{_END}", now)
+        self._sync()
 
     def note_ended(
         self, token: str, ended: Mapping[str, Sequence[int]], receipts: Mapping[int, str], now: datetime
@@ -93,6 +97,12 @@ class SendRecord:
         if not is_whole:
             raise OSError("the send record could not be written; is the disk full?")
 
+    def _sync(self) -> None:
+        assert self._file is not None
+        reach("send_record.sync")
+        os.fdatasync(self._file)
+        reach("send_record.synced")
+
     def _turn_page(self, now: datetime) -> None:
         day = f"{now:%Y-%m-%d}"
         if self._file is not None and day == self._day:
@@ -109,7 +119,7 @@ class SendRecord:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the record. `ids` stand beside `recipients` in `b` and `s`; `data` belongs to `p` and `f`."""
+    """One line of the record. `ids` stand beside `recipients` in `b` and `s`; `data` is of `p`, `f` and `u`."""
 
     kind: str
     token: str = ""
@@ -156,6 +166,8 @@ def _parse(text: str, instance: str) -> Line | None:
                 return Line("p", data=data)
             case "f", [token, data]:
                 return Line("f", token, data=data)
+            case "u", [at, data]:
+                return Line("u", at=float(at), data=data)
             case "b" | "s", [at, token, fence, ids, recipients]:
                 return Line(kind, token, float(at), fence, split_runs(ids), split_runs(recipients))
             case "e", [at, token, state, recipients, receipt]:

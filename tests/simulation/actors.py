@@ -272,7 +272,7 @@ class Actors:
             if rows:
                 recipients.unsubscribe(rows[0][0], LIST, "unsubscribed", now)
         elif what == "unbar":
-            recipients.unsuppress([reader], random.choice(("", LIST)))
+            recipients.unsuppress([reader], random.choice(("", LIST)), now)
         else:
             recipients.suppress([reader], "" if what == "bar everywhere" else LIST, "asked", now)
 
