@@ -1,4 +1,5 @@
-"""Counts a journal and kills itself on the way: `python drain_rig.py URL FOLDER before|after CALL`."""
+"""Counts a journal: `python drain_rig.py URL FOLDER before|after CALL` kills itself on the way, and
+`python drain_rig.py URL FOLDER` goes on until it is killed, with a line for each commit."""
 
 from __future__ import annotations
 
@@ -31,11 +32,27 @@ class Killed(Links):
         return count
 
 
+class Told(Links):
+    """Prints how many clicks each transaction has counted."""
+
+    def add_clicks(self, journal_name: str, new_position: int, clicks: Sequence[ClickRow]) -> int:
+        count = super().add_clicks(journal_name, new_position, clicks)
+        print(count, flush=True)
+        return count
+
+
 def main() -> None:
-    url, folder, when, call = sys.argv[1:]
-    store = Killed(Database(url))
-    store.when, store.calls = when, int(call)
-    drain(ClickFiles(Path(folder)), store, Rules(classify, lambda day: b"salt"), chunk_bytes=2000)
+    url, folder, *moment = sys.argv[1:]
+    files, rules = ClickFiles(Path(folder)), Rules(classify, lambda day: b"salt")
+    if moment:
+        store = Killed(Database(url))
+        store.when, store.calls = moment[0], int(moment[1])
+        drain(files, store, rules, chunk_bytes=2000)
+        return
+    told = Told(Database(url))
+    print("ready", flush=True)
+    while True:
+        drain(files, told, rules, chunk_bytes=8000)
 
 
 if __name__ == "__main__":

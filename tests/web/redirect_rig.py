@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from distributor.web.public.clicks import ClickJournal
+from distributor.web.public.clicks import FILE_BYTES, ClickJournal
 from distributor.web.public.redirect import LinkMap, Redirects, make_protocol
 
 NOW = 1_795_428_000_000
@@ -151,11 +151,12 @@ def make_redirects(
 
 
 def main() -> None:
-    """A server of its own: `python redirect_rig.py FOLDER`; prints its port."""
-    folder = Path(sys.argv[1])
+    """A server of its own: `python redirect_rig.py FOLDER [FILE_BYTES]`; prints its port."""
+    folder, *rest = sys.argv[1:]
+    journal = ClickJournal(Path(folder), file_bytes=int(rest[0]) if rest else FILE_BYTES)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
-        make_server(make_redirects(folder)).run(sockets=[listener])
+        make_server(make_redirects(Path(folder), journal=journal)).run(sockets=[listener])
 
 
 if __name__ == "__main__":
