@@ -45,6 +45,10 @@ _NO_LEAD = re.compile(
     r"^data:|gravatar\.com|/s\.w\.org/|feedburner|doubleclick|/(?:pixel|beacon|tracking|spacer|blank|1x1)\b|\.svg$",
     re.IGNORECASE,
 )
+# An address that is whole and plain, as most are: nothing would be changed in it.
+_PLAIN_ADDRESS = re.compile(
+    r"https?://[A-Za-z0-9][A-Za-z0-9.-]*/[A-Za-z0-9/_.~%+=&,@!-]*(?:\?[A-Za-z0-9/_.~%+=&,@!-]+)?"
+)
 
 
 def sanitise(markup: str, base: str) -> str:
@@ -96,6 +100,8 @@ def is_too_deep(markup: str, deepest: int = DEEPEST) -> bool:
 
 def join_address(base: str, address: str) -> str:
     """The address, absolute; "" when it cannot be read or leads nowhere a reader may be led."""
+    if len(address) <= 4096 and _PLAIN_ADDRESS.fullmatch(address):
+        return address
     text = clean_text(address).replace(" ", "%20")
     try:
         whole = urljoin(base, text) if base else text

@@ -1,88 +1,25 @@
-"""What one element of an entry tells, exactly as feedparser 6 would have it: its quirks are the specification here."""
+"""What the elements of one entry tell, as feedparser 6 has it: its quirks are the specification here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urljoin
 
 from distributor.sources.feed.quick_names import Unsure
+from distributor.sources.feed.quick_texts import read_moment, resolve
 
 Attributes = dict[str, str]
 Tell = Callable[["QuickEntry", Attributes, str, str, int], None]
 
-_C1 = re.compile("[\x80-\x9f]")
-#: What Windows-1252 means by the bytes that are controls elsewhere.
-WINDOWS = {
-    code: bytes([code]).decode("cp1252")
-    for code in range(0x80, 0xA0)
-    if code not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)
-}
-_SLASHES = re.compile("^([A-Za-z][A-Za-z0-9+-.]*://)/*")
 _REFERENCE = re.compile(r"&([A-Za-z0-9_]+);")
 _PERHAPS_HTML = re.compile(r"</\w|&#?\w+;")
 _TYPES = {
     **dict.fromkeys(("text", "plain", "text/plain"), "text/plain"),
     **dict.fromkeys(("html", "text/html"), "text/html"),
 }
+_PAGES = frozenset({"html", "text/html", "xhtml", "application/xhtml+xml"})
 _MAIL_AND_NAME = re.compile(r"[A-Za-z0-9_.+-]+@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,4}(?: \(([^()<>@&]+)\))?")
-_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
-_ZONES = {"": 0, "Z": 0, "GMT": 0, "UTC": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6} | {
-    "PST": -8,
-    "PDT": -7,
-}
-_RFC = re.compile(
-    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?([0-9]{1,2}) ([A-Z][a-z][a-z]) ([0-9]{4}) "
-    r"([0-9]{2}):([0-9]{2})(?::([0-9]{2}))? (?:([A-Z]{1,3})|([+-])([0-9]{2})([0-9]{2}))"
-)
-_ISO = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,9})?)?(?:(Z?)|([+-])([0-9]{2}):([0-9]{2})))?"
-)
-
-
-def fix_text(text: str) -> str:
-    """UTF-8 that was read as Latin-1 once too often, and Windows-1252 among Latin-1, put right."""
-    if text.isascii():
-        return text
-    try:
-        text = text.encode("iso-8859-1").decode("utf-8")
-    except UnicodeError:
-        pass
-    return text.translate(WINDOWS) if _C1.search(text) else text
-
-
-def resolve(base: str, address: str) -> str:
-    try:
-        return urljoin(base, _SLASHES.sub(r"\1", address))
-    except ValueError:
-        return ""
-
-
-def read_moment(text: str) -> tuple[int, ...] | None:
-    """Year to second in UTC; None for no date at all. Unsure about all but the two usual forms."""
-    if not text:
-        return None
-    if found := _RFC.fullmatch(text):
-        day, name, year, hour, minute, second, zone, sign, hours, minutes = found.groups()
-        month: int | None = _MONTHS.get(name)
-    elif found := _ISO.fullmatch(text):
-        year, number, day, hour, minute, second, zone, sign, hours, minutes = found.groups()
-        month = int(number)
-    else:
-        raise Unsure(f"the date {text[:40]}")
-    if month is None or (not sign and (zone or "") not in _ZONES):
-        raise Unsure(f"the date {text[:40]}")
-    shift = timedelta(hours=_ZONES[zone or ""])
-    if sign:
-        shift = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
-    try:
-        moment = datetime(int(year), month, int(day), int(hour or 0), int(minute or 0), int(second or 0)) - shift
-    except (ValueError, OverflowError):
-        raise Unsure(f"the date {text[:40]}") from None
-    return moment.timetuple()[:6]
 
 
 class QuickEntry:
@@ -91,9 +28,10 @@ class QuickEntry:
     `depth` says how far inside the entry an element stands, from 0: what stands further out counts more.
     """
 
-    __slots__ = ("_depths", "_title_depth", "data", "has_content", "is_atom")
+    __slots__ = ("_depths", "_fix", "_title_depth", "data", "has_content", "is_atom")
 
-    def __init__(self, *, is_atom: bool, has_content: bool) -> None:
+    def __init__(self, fix: Callable[[str], str], *, is_atom: bool, has_content: bool) -> None:
+        self._fix = fix
         self.data: dict[str, Any] = {}
         self.is_atom = is_atom
         self.has_content = has_content
@@ -102,7 +40,7 @@ class QuickEntry:
 
     def add_author(self, text: str) -> None:
         """An author told as text: a name, or an address with a name in brackets."""
-        name = fix_text(text.strip())
+        name = self._fix(text.strip())
         if "@" in name:
             found = _MAIL_AND_NAME.fullmatch(name) if len(name) <= 500 else None
             if not found:
@@ -118,7 +56,7 @@ class QuickEntry:
     def tell_media_title(self, attributes: Attributes, text: str, base: str, depth: int) -> None:
         _read_type(attributes, "text/plain")
         if not -1 < self._title_depth <= depth:
-            self._store("title", fix_text(text.strip()), depth)
+            self._store("title", self._fix(text.strip()), depth)
 
     def tell_source(self, attributes: Attributes, text: str, base: str, depth: int) -> None:
         self._title_depth = -1
@@ -130,11 +68,16 @@ class QuickEntry:
         links.append(_enforce_href(link))
         if "href" in link:
             link["href"] = resolve(base, link["href"])
-            if link["rel"] == "alternate" and link["type"] in ("html", "text/html", "xhtml", "application/xhtml+xml"):
+            if link["rel"] == "alternate" and link["type"] in (
+                "html",
+                "text/html",
+                "xhtml",
+                "application/xhtml+xml",
+            ):
                 self.data["link"] = link["href"]
             return
         address = text.strip()
-        address = fix_text(resolve(base, address)) if address else ""
+        address = self._fix(resolve(base, address)) if address else ""
         address = self.data["link"] = _REFERENCE.sub(r"&\1", address.replace("&amp;", "&"))
         if address:
             link["href"] = address
@@ -144,7 +87,7 @@ class QuickEntry:
 
     def tell_id(self, attributes: Attributes, text: str, base: str, depth: int) -> None:
         is_link, value = attributes.get("ispermalink", "true") == "true", text.strip()
-        value = fix_text(resolve(base, value) if is_link and value else value)
+        value = self._fix(resolve(base, value) if is_link and value else value)
         self.data["id"] = value
         if is_link:
             self.data.setdefault("link", value)
@@ -152,7 +95,7 @@ class QuickEntry:
     def tell_category(self, attributes: Attributes, text: str, base: str, depth: int) -> None:
         scheme = attributes.get("scheme", attributes.get("domain"))
         self._add_tag(attributes.get("term"), scheme, attributes.get("label"))
-        if value := fix_text(text.strip()):
+        if value := self._fix(text.strip()):
             tags = self.data.setdefault("tags", [])
             if tags and not tags[-1]["term"]:
                 tags[-1]["term"] = value
@@ -166,7 +109,7 @@ class QuickEntry:
     def tell_keywords(self, attributes: Attributes, text: str, base: str, depth: int, scheme: str | None) -> None:
         if attributes:
             raise Unsure("keywords with attributes")
-        for term in fix_text(text.strip()).split(","):
+        for term in self._fix(text.strip()).split(","):
             if term.strip():
                 self._add_tag(term.strip(), scheme, None)
 
@@ -197,17 +140,17 @@ class QuickEntry:
 
     def tell_thumbnail(self, attributes: Attributes, text: str, base: str, depth: int) -> None:
         address = text.strip()
-        if address and (address := fix_text(resolve(base, address))).strip():
+        if address and (address := self._fix(resolve(base, address))).strip():
             attributes = {"url": address, **attributes}
         self.data.setdefault("media_thumbnail", []).append(attributes)
 
     def tell_plain(self, key: str, attributes: Attributes, text: str, depth: int) -> None:
         if attributes:
             raise Unsure(f"{key} with attributes")
-        self._store(key, fix_text(text.strip()), depth)
+        self._store(key, self._fix(text.strip()), depth)
 
     def tell_moment(self, key: str, text: str) -> None:
-        self.data[key] = read_moment(fix_text(text.strip()))
+        self.data[key] = read_moment(self._fix(text.strip()))
 
     def _store(self, key: str, value: str, depth: int) -> None:
         if depth <= self._depths.get(key, depth):
@@ -221,7 +164,7 @@ class QuickEntry:
             tags.append(tag)
 
     def _read_part(self, attributes: Attributes, text: str, base: str, usual: str) -> dict[str, str]:
-        kind, value = _read_type(attributes, usual), fix_text(text.strip())
+        kind, value = _read_type(attributes, usual), self._fix(text.strip())
         if kind == "text/plain" and not self.is_atom and _PERHAPS_HTML.search(value):
             raise Unsure("a text that may be HTML")
         return {"type": kind, "base": base, "value": value}

@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 
 class Unsure(Exception):
     """Something whose meaning to feedparser is not proved here: feedparser reads this feed itself."""
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def table(**kinds: str) -> dict[str, str]:
+    """Name -> what is done about it, from what is done -> names."""
+    return {name: kind for kind, names in kinds.items() for name in names.split()}
 
 
 #: Namespace in lower case -> the prefix that feedparser gives its names, "" for feeds' own elements. Those that are
@@ -41,34 +48,34 @@ NAMESPACES = {
     "http://www.w3.org/1999/xhtml": "xhtml",
 }
 #: Prefixes that feedparser gives to namespaces, here or not.
-PREFIXES = frozenset(
-    "admin ag annotate audio blogChannel cc co content cp creativeCommons dc dcterms email ev feedburner fm foaf geo "
-    "georss gml icbm image itunes l media pingback prism psc rdf rdfs ref reqv search slash soap ss str sub sy szf "
-    "taxo thr ti trackback wfw wiki xhtml xlink xml".split()
+PREFIXES = words(
+    "admin ag annotate audio blogchannel cc co content cp creativecommons dc dcterms email ev feedburner fm foaf "
+    "geo georss gml icbm image itunes l media pingback prism psc rdf rdfs ref reqv search slash soap ss str sub "
+    "sy szf taxo thr ti trackback wfw wiki xhtml xlink xml"
 )
 #: Every name that feedparser has a method for.
-HANDLED = frozenset(
+HANDLED = words(
     "abstract author body category cc_license channel cloud content content_encoded contributor copyright created "
     "creativecommons_license dc_author dc_contributor dc_creator dc_date dc_description dc_language dc_publisher "
-    "dc_rights dc_subject dc_title dcterms_created dcterms_issued dcterms_modified dcterms_valid description email "
-    "enclosure entry expirationdate feed feedburner_browserfriendly fullitem generator geom georss_box georss_line "
-    "georss_point georss_polygon georss_where georssgeom gml_exterior gml_linearring gml_linestring gml_point "
-    "gml_polygon gml_pos gml_poslist guid height homepage id image info issued item itunes_author itunes_block "
-    "itunes_category itunes_email itunes_explicit itunes_image itunes_keywords itunes_link itunes_name itunes_owner "
-    "itunes_subtitle itunes_summary keywords language lastbuilddate link managingeditor media_category media_content "
-    "media_credit media_description media_group media_keywords media_license media_player media_rating "
-    "media_restriction media_thumbnail media_title modified name newlocation psc_chapter psc_chapters pubdate "
-    "published rights rss source subtitle summary tagline tags textinput title updated uri url webmaster where width "
-    "xhtml_body".split()
+    "dc_rights dc_subject dc_title dcterms_created dcterms_issued dcterms_modified dcterms_valid description "
+    "email enclosure entry expirationdate feed feedburner_browserfriendly fullitem generator geom georss_box "
+    "georss_line georss_point georss_polygon georss_where georssgeom gml_exterior gml_linearring gml_linestring "
+    "gml_point gml_polygon gml_pos gml_poslist guid height homepage id image info issued item itunes_author "
+    "itunes_block itunes_category itunes_email itunes_explicit itunes_image itunes_keywords itunes_link "
+    "itunes_name itunes_owner itunes_subtitle itunes_summary keywords language lastbuilddate link managingeditor "
+    "media_category media_content media_credit media_description media_group media_keywords media_license "
+    "media_player media_rating media_restriction media_thumbnail media_title modified name newlocation "
+    "psc_chapter psc_chapters pubdate published rights rss source subtitle summary tagline tags textinput title "
+    "updated uri url webmaster where width xhtml_body"
 )
 #: What is read of an entry under the name of its element alone: an element of such a name would be taken for it.
-_READ = frozenset(
+_READ = words(
     "authors author_detail content created_parsed feedburner_origlink id image language link links media_content "
-    "media_thumbnail published_parsed summary summary_detail tags title updated_parsed".split()
+    "media_thumbnail published_parsed summary summary_detail tags title updated_parsed"
 )
-_TAKEN_ATTRIBUTES = frozenset(
-    "base domain href ispermalink label lang lastmod medium mode rel scheme src term text type uri url version width "
-    "height".split()
+_TAKEN_ATTRIBUTES = words(
+    "base domain href ispermalink label lang lastmod medium mode rel scheme src term text type uri url version "
+    "width height"
 )
 _ACTIVE = frozenset(name.partition("_")[0] for name in HANDLED if "_" in name)
 _XML = "http://www.w3.org/XML/1998/namespace"
@@ -93,9 +100,11 @@ class Names(dict[str, str]):
         prefixes.add(prefix)
         is_odd = "backend.userland.com/rss" in lower or (known is None and len(prefixes) > 1)
         if prefix is not None:
+            prefix = prefix.lower()
             is_odd = is_odd or self._declared.setdefault(prefix, uri) != uri
-            is_odd = is_odd or (known is None and (prefix in _ACTIVE or prefix != prefix.lower()))
-            is_odd = is_odd or (known is not None and prefix in PREFIXES and prefix.lower() != known)
+            # No namespace of feedparser's begins with https: what has a prefix of its methods is that to it.
+            is_odd = is_odd or (known is None and prefix in _ACTIVE and not lower.startswith("https:"))
+            is_odd = is_odd or (known is not None and prefix in PREFIXES and prefix != known)
         if is_odd:
             raise Unsure(f"the namespace {uri} as {prefix}")
 
@@ -105,7 +114,7 @@ class Names(dict[str, str]):
         prefix = "" if len(parts) == 1 else NAMESPACES.get(parts[0].lower())
         if prefix is None:
             # To feedparser a namespace that it does not know is what its prefix says, without one nothing.
-            prefix = parts[2] if len(parts) == 3 else ""
+            prefix = parts[2].lower() if len(parts) == 3 else ""
         if len(parts) > 3 or prefix == "xml" or (not prefix and "_" in local):
             raise Unsure(f"the element {local}")
         name = self[raw] = f"{prefix}_{local}" if prefix else local
@@ -114,7 +123,7 @@ class Names(dict[str, str]):
         return name
 
     def read_attributes(self, attributes: dict[str, str]) -> dict[str, str]:
-        """As feedparser has them: names in lower case, so are relations and types; those of foreign names left out."""
+        """As feedparser has them: names, relations and types in lower case; without those of other namespaces."""
         found = {}
         for raw, value in attributes.items():
             key = raw.lower() if " " not in raw else self._read_foreign(raw.split(" "))
@@ -139,8 +148,3 @@ _VERSIONS = {
     "http://purl.org/rss/1.0/": "rss10",
     "http://www.w3.org/2005/atom": "atom10",
 }
-
-
-def table(**kinds: Iterable[str]) -> dict[str, str]:
-    """Name -> what is done about it, from what is done -> names."""
-    return {name: kind for kind, names in kinds.items() for name in names}
