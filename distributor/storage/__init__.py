@@ -88,7 +88,7 @@ def join_stores(database: Database, state_dir: Path | None = None) -> Storage:
     from distributor.storage.health import Health
     from distributor.storage.identity import read_or_make
     from distributor.storage.lanes import Lanes
-    from distributor.storage.leavings import LeaveRecord
+    from distributor.storage.leavings import open_record
     from distributor.storage.ledger import Ledger
     from distributor.storage.links import Links
     from distributor.storage.posts import Posts
@@ -97,9 +97,7 @@ def join_stores(database: Database, state_dir: Path | None = None) -> Storage:
     from distributor.storage.reports import Reports
     from distributor.storage.workers import Workers
 
-    secret = bytes.fromhex(read_or_make(database, "secret"))
-    instance = read_or_make(database, "instance", 8)
-    leavings = None if state_dir is None else LeaveRecord(state_dir, instance, secret)
+    leavings = None if state_dir is None else open_record(database, state_dir)
     return Storage(
         database,
         Posts(database),
@@ -117,6 +115,6 @@ def join_stores(database: Database, state_dir: Path | None = None) -> Storage:
         Figures(database),
         Workers(database),
         Lanes(database),
-        secret,
-        instance,
+        bytes.fromhex(read_or_make(database, "secret")),
+        read_or_make(database, "instance", 8),
     )

@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, text
 
+from distributor.storage.database import Database
+from distributor.storage.identity import read_or_make
 from distributor.storage.send_record import Line, SendRecord
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,12 @@ class LeaveRecord:
     def close(self) -> None:
         with self._guard:
             self._record.close()
+
+
+def open_record(database: Database, state_dir: Path) -> LeaveRecord:
+    """That of this database, in this folder."""
+    secret = bytes.fromhex(read_or_make(database, "secret"))
+    return LeaveRecord(state_dir, read_or_make(database, "instance", 8), secret)
 
 
 def seal(data: dict[str, Any], secret: bytes) -> str:
