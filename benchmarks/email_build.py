@@ -23,8 +23,8 @@ def main() -> int:
 
     def build_ours() -> None:
         for start in range(0, ours_count, 1000):
-            for _, reader in read_recipients(messages[start : start + 1000])[0].list_rows():
-                letter.join(reader)
+            for _, _, row in letter.list_mails(read_recipients(messages[start : start + 1000])[0]):
+                letter.write(row)
 
     def build_usual() -> None:
         for message in messages[:usual_count]:

@@ -16,14 +16,14 @@ from benchmarks.rigs.rounds import choose, end, measure_cpu, print_ratio, run_ch
 from benchmarks.rigs.sinks import run_sink
 from distributor.channels import Surroundings, open_channel
 from distributor.channels.email.settings import Settings
-from distributor.core.contracts import Site
+from distributor.core.contracts import Site, Wire
 from distributor.core.message import Accepted, Message, Outcome
 
 MODULE = "benchmarks.email_sendgrid"
 PER_CALL = 1000
 
 
-class OpenWire:
+class OpenWire(Wire):
     """Says yes to everything and keeps the outcomes."""
 
     def __init__(self) -> None:

@@ -21,13 +21,13 @@ from benchmarks.rigs.rounds import choose, end, print_ratio, read_cpu, run_child
 from benchmarks.rigs.sinks import run_sink
 from distributor.channels import Surroundings, open_channel
 from distributor.channels.email.settings import Settings
-from distributor.core.contracts import Site
+from distributor.core.contracts import Site, Wire
 from distributor.core.message import Accepted, Outcome
 
 MODULE = "benchmarks.email_smtp"
 
 
-class OpenWire:
+class OpenWire(Wire):
     """Says yes to everything and keeps nothing."""
 
     def start(self, indexes: Sequence[int]) -> bool:

@@ -20,7 +20,21 @@ class Wire(Protocol):
         """
 
     def settle(self, index: int, outcome: Outcome) -> None:
-        """Tell the answer at once; the returned list repeats it. Never raises."""
+        """Tell the answer at once; the returned list repeats it. Never raises.
+
+        It is on record (safe against kill -9) when the next `start` has said yes, or after `flush`.
+        """
+
+    def flush(self) -> None:
+        """Put on record what was settled. For a channel that waits now and starts nothing. Never raises."""
+        return
+
+    def more(self) -> Sequence[Message] | None:
+        """The next messages of the same edition, whose indexes and outcomes follow those of the others.
+
+        For a channel that would run dry between two calls of `send`. None: ask again soon; empty: no more.
+        """
+        return ()
 
 
 @dataclass(frozen=True)

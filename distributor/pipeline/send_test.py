@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from distributor.core.contracts import Channel
+from distributor.core.contracts import Channel, Wire
 from distributor.core.errors import Unsupported
 from distributor.core.message import Content, Edition, Message, Outcome, Recipient
 
@@ -13,7 +13,7 @@ MARK = "[Test] "
 
 
 @dataclass
-class _AlwaysGo:
+class _AlwaysGo(Wire):
     """A wire without a ledger: a test is tried once and its answer shown."""
 
     outcomes: dict[int, Outcome] = field(default_factory=dict)

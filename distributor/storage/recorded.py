@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 MOST_TOLD = 2000
 
 
+#: Deliveries of earlier batches that may still be on the wire.
+MOST_IN_HAND = 3000
+
+
 class InnerLedger(Protocol):
     """The ledger that keeps the truth."""
 
@@ -46,7 +50,7 @@ class RecordedLedger:
         self._ledger: InnerLedger = storage.ledger
         self._database = storage.database
         self._record = SendRecord(state_dir, storage.instance, fence)
-        #: Delivery -> (edition's token, recipient) of the batch in hand.
+        #: Delivery -> (edition's token, recipient) of the batches in hand.
         self._hand: dict[int, tuple[str, int]] = {}
         self._told: dict[object, None] = {}
         self._where = state_dir
@@ -62,11 +66,13 @@ class RecordedLedger:
         if isinstance(batch, Wait) or not batch.claimed:
             return batch
         token, lease_until = batch.edition.token, now + timedelta(seconds=lease)
-        self._hand = {one.delivery_id: (token, one.recipient_id) for one in batch.claimed}
+        fresh = {one.delivery_id: (token, one.recipient_id) for one in batch.claimed}
+        # The batch before it may still be on the wire; what never came back from there is forgotten.
+        self._hand = {**dict(list(self._hand.items())[-MOST_IN_HAND:]), **fresh}
         try:
             self._tell_edition(batch, now)
             if limit > 1:
-                self._note_begun(list(self._hand), True, now)
+                self._note_begun(list(fresh), True, now)
         except StorageError:
             self._ledger.lose(name, lease_until)
             raise

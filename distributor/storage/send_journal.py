@@ -45,29 +45,40 @@ class SendJournal:
             os.close(self._file)
             raise OSError(_FULL)
 
+    def note(self, accepted: Iterable[tuple[int, str]], refused: Iterable[int], started: Sequence[int]) -> None:
+        """Answers and what starts behind them, in one write. Raises OSError when something starts and it failed."""
+        lines = [_write_accepted(one, receipt) for one, receipt in accepted]
+        lines += [b"n %d\n" % one for one in refused]
+        lines += [b"s %d\n" % one for one in started]
+        if not self._write(b"".join(lines)) and started:
+            raise OSError(_FULL)
+
     def note_started(self, delivery_ids: Sequence[int]) -> None:
         """Call before the first byte that matters. Raises OSError (disk full): then nothing may be sent."""
-        if not self._write(b"".join(b"s %d\n" % one for one in delivery_ids)):
+        if not self._write(b"".join([b"s %d\n" % one for one in delivery_ids])):
             raise OSError(_FULL)
 
     def note_accepted(self, delivery_id: int, receipt: str) -> None:
         """Call with the service's yes. A failed write is no error: the database is told next."""
-        line = f"a {delivery_id} {receipt[:200]}".translate(_ONE_LINE) + "\n"
-        self._write(line.encode("utf-8", "replace"))
+        self._write(_write_accepted(delivery_id, receipt))
 
     def note_refused(self, delivery_ids: Iterable[int]) -> None:
         """Call with a plain no, or when a started message provably did not go."""
-        self._write(b"".join(b"n %d\n" % one for one in delivery_ids))
+        self._write(b"".join([b"n %d\n" % one for one in delivery_ids]))
 
     def _write(self, data: bytes) -> bool:
         """Whether all of it is written. A line that a full disk cut off is marked as void before the next."""
-        data = _VOID + b"\n" + data if self._is_torn else data
+        if self._is_torn:
+            data = _VOID + b"\n" + data
         try:
             written = self._append(data)
         except OSError:
             return False
-        self._is_torn = written != len(data) and (self._is_torn or written > 0)
-        return written == len(data)
+        if written != len(data):
+            self._is_torn = self._is_torn or written > 0
+            return False
+        self._is_torn = False
+        return True
 
     def _append(self, data: bytes) -> int:
         reach("send_journal.write")
@@ -91,6 +102,13 @@ class SendJournal:
         if self.path.exists() and self.path.stat().st_size <= len(self._header):
             reach("send_journal.remove")
             self.path.unlink()
+
+
+def _write_accepted(delivery_id: int, receipt: str) -> bytes:
+    said = receipt[:200]
+    if not said.isprintable():
+        said = said.translate(_ONE_LINE)
+    return f"a {delivery_id} {said}\n".encode("utf-8", "replace")
 
 
 def read_evidence(folder: Path, live: Collection[str] = ()) -> tuple[Evidence, list[Path]]:

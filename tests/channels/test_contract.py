@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from distributor.channels import Surroundings, kinds, load, open_channel, settings_model
-from distributor.core.contracts import Channel, Site
+from distributor.core.contracts import Channel, Site, Wire
 from distributor.core.errors import Busy, ChannelClosed, MessageRefused, Outage, RecipientGone, SendError, Unknown
 from distributor.core.message import (
     SLOT_NAMES,
@@ -73,7 +73,7 @@ every_sandbox = pytest.mark.parametrize("make_sandbox", list_sandboxes())
 
 
 @dataclass
-class RecordingWire:
+class RecordingWire(Wire):
     """The pipeline's side of a send: what was asked, in order, and what was public at that moment."""
 
     count_seen: Callable[[], int] = lambda: 0

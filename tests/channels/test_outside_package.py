@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from distributor.channels import ENTRY_POINTS, Surroundings, kinds, load, open_channel, settings_model
-from distributor.core.contracts import Site
+from distributor.core.contracts import Site, Wire
 from distributor.core.message import Accepted, Edition, Message, Recipient
 from distributor.core.post import Post
 from distributor.pipeline.render import (
@@ -65,7 +65,7 @@ class Settings(BaseModel):
 SITE = Site("The Daily Example", "https://go.example.org")
 
 
-class Wire:
+class OpenWire(Wire):
     def start(self, indexes: object) -> bool:
         return True
 
@@ -111,4 +111,4 @@ def test_a_channel_of_another_package_is_listed_opened_worded_by_default_and_sen
         renderer.close()
     assert content.payload == {"text": "Rain by noon\n\nhttps://go.example.org/l/abc"}
     edition = Edition(1, "roof", "now", "each", "0123456789abcdef", content)
-    assert channel.send([Message(1, edition, Recipient(0, channel.address))], Wire()) == [Accepted("pigeon-1")]
+    assert channel.send([Message(1, edition, Recipient(0, channel.address))], OpenWire()) == [Accepted("pigeon-1")]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from distributor.channels import Surroundings, load, open_channel, settings_model
+from distributor.core import contracts
 from distributor.core.contracts import Channel, Site
 from distributor.core.message import SLOT_NAMES, Content, Edition, Message, Outcome, Recipient, make_slot
 from tests.faults import http_shapes, http_statuses, smtp_shapes
@@ -33,7 +34,7 @@ PATIENT, IMPATIENT = 20.0, 0.5
 
 
 @dataclass
-class RecordingWire:
+class RecordingWire(contracts.Wire):
     """The pipeline's side of a send."""
 
     started: list[int] = field(default_factory=list)

@@ -21,7 +21,7 @@ LEDGER = (
     Guard(
         1,
         "`sending` is committed before the first byte",
-        "pipeline/send.py",
+        "pipeline/send_wire.py",
         "return len(self._lane.ledger.start(delivery_ids, self._lane.fence, now)) == len(delivery_ids)",
         "return True",
         f"{_LAST_LOOK}::test_a_voice_is_on_record_before_its_first_byte[sqlite]",
@@ -29,8 +29,8 @@ LEDGER = (
     Guard(
         1,
         "the send journal has a line before each mail",
-        "pipeline/send.py",
-        "self._lane.journal.note_started(delivery_ids)",
+        "pipeline/send_wire.py",
+        "self._lane.journal.note(accepted, refused, started)",
         "pass",
         f"{_SEND}::test_a_kill_in_the_middle_of_a_batch_leaves_only_what_was_on_the_wire_unknown[sqlite]",
     ),
@@ -215,9 +215,9 @@ LEDGER = (
     Guard(
         12,
         "and in the middle of a batch",
-        "pipeline/send.py",
-        "if self._is_broken or not self._lane.may_start() or now > self._last_start:",
-        "if not self._lane.may_start() or now > self._last_start:",
+        "pipeline/send_wire.py",
+        "return not self.is_over and self._lane.may_start()",
+        "return self._lane.may_start()",
         f"{_LAST_LOOK}::test_a_relay_that_refuses_everything_is_stopped_before_the_batch_is_used_up[sqlite]",
     ),
 )

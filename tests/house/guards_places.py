@@ -27,7 +27,7 @@ PLACES = (
     Guard(
         9,
         "who leaves in the middle of a batch gets no letter",
-        "pipeline/send.py",
+        "pipeline/send_wire.py",
         "self._gone = frozenset(self._lane.ledger.find_gone(waiting)) if waiting else frozenset()",
         "self._gone = frozenset()",
         f"{_LAST_LOOK}::test_who_leaves_in_the_middle_of_a_batch_gets_no_letter[sqlite]",

@@ -439,14 +439,9 @@ def test_a_database_locked_by_another_program_delays_the_answer_and_loses_nothin
 class FullJournal:
     """A journal on a disk without room."""
 
-    def note_started(self, delivery_ids: object) -> None:
+    def note(self, accepted: object, refused: object, started: object) -> None:
+        assert started and not accepted and not refused, "nothing was started"
         raise OSError("the send journal could not be written; is the disk full?")
-
-    def note_accepted(self, delivery_id: int, receipt: str) -> None:
-        raise AssertionError("nothing was started")
-
-    def note_refused(self, delivery_ids: object) -> None:
-        raise AssertionError("nothing was started")
 
     def forget(self) -> None: ...
     def close(self) -> None: ...

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from distributor.channels.email.headers import split_mailbox
-from distributor.channels.email.readers import Reader, read_recipients
+from distributor.channels.email.readers import read_recipients
 from distributor.channels.email.replies import is_for_everyone
-from distributor.channels.email.segments import Letter
+from distributor.channels.email.segments import Letter, Mail
 from distributor.channels.email.settings import Settings
 from distributor.channels.email.smtp_line import Line, LostConnection
 from distributor.core.contracts import Wire
@@ -70,7 +70,7 @@ class _Batch:
         self._sender = sender
         readers, refused = read_recipients(messages)
         self._wire = wire
-        self._todo = deque(readers.list_rows())
+        self._todo = deque(letter.list_mails(readers))
         self._outcomes: list[Outcome] = [NotStarted()] * len(messages)
         self._why_ended: SendError | None = None
         self._crash: BaseException | None = None
@@ -104,11 +104,11 @@ class _Batch:
             self._end(error)
             return False
         try:
-            index, reader = self._todo.popleft()
+            mail = self._todo.popleft()
         except IndexError:
             return False
-        outcome = self._send_one(line, index, reader)
-        self._settle(index, outcome)
+        outcome = self._send_one(line, mail)
+        self._settle(mail[0], outcome)
         if isinstance(outcome, SendError) and is_for_everyone(outcome):
             self._end(outcome)
         elif isinstance(outcome, SendError) and not line.is_open and not line.carried:
@@ -127,13 +127,14 @@ class _Batch:
         self._outcomes[index] = outcome
         self._wire.settle(index, outcome)
 
-    def _send_one(self, line: Line, index: int, reader: Reader) -> Outcome:
+    def _send_one(self, line: Line, mail: Mail) -> Outcome:
+        index, address, row = mail
         # After one no (paused, stopping) the others are asked before their envelope, which costs round trips.
         is_asked = self._was_told_no
         if is_asked and not self._start(index):
             return NotStarted()
-        body = self._letter.join(reader)
-        return line.deliver(self._sender, reader.address, body, lambda: is_asked or self._start(index))
+        body = self._letter.write(row)
+        return line.deliver(self._sender, address, body, lambda: is_asked or self._start(index))
 
     def _start(self, index: int) -> bool:
         is_allowed = self._wire.start([index])

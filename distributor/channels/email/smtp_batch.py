@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
-from distributor.channels.email.readers import Reader, read_recipients
+from distributor.channels.email.readers import read_recipients
 from distributor.channels.email.replies import is_for_everyone
-from distributor.channels.email.segments import Letter
+from distributor.channels.email.segments import Letter, Mail, Row
 from distributor.core.contracts import Wire
 from distributor.core.errors import Busy, Outage, SendError
 from distributor.core.message import Message, NotStarted, Outcome
+
+#: Seconds until a connection without work asks whether the next mails are claimed.
+_LOOK_AGAIN = 0.005
 
 
 class Waiting(Protocol):
@@ -27,63 +31,121 @@ class Waiting(Protocol):
 
 
 class Batch:
-    """Handed out one by one to the connections that send them."""
+    """Handed out one by one to the connections that send them. What the wire has more of is taken along."""
 
     def __init__(self, letter: Letter, sender: str, messages: Sequence[Message], wire: Wire) -> None:
         self._letter = letter
         self._wire = wire
         self.mail_from = f"MAIL FROM:<{sender}>\r\n".encode("ascii")
-        readers, refused = read_recipients(messages)
-        self._todo = deque(readers.list_rows())
-        self._outcomes: list[Outcome] = [NotStarted()] * len(messages)
+        self._fresh: Iterator[Mail] = iter(())
+        #: How many are in `_fresh`, and below how many more are asked for.
+        self._left = 0
+        self._low = len(messages) // 2
+        self._may_be_more = True
+        self._back: deque[Mail] = deque()
+        self._outcomes: list[Outcome] = []
         self._returned: set[int] = set()
         self._begun: set[int] = set()
         self._ready: list[Waiting] = []
+        self._turn: asyncio.Handle | None = None
         self._size = 0
         self._why_ended: SendError | None = None
         self._crash: Exception | None = None
         self._was_told_no = False
         self._is_over = False
+        #: Whether the loop of its connections is running.
+        self.is_on_wire = False
+        self._add(messages)
+
+    def _add(self, messages: Sequence[Message]) -> None:
+        first = len(self._outcomes)
+        readers, refused = read_recipients(messages)
+        places = [first + place for place in readers.places]
+        self._fresh = chain(self._fresh, self._letter.list_mails(readers._replace(places=places)))
+        self._left += len(places)
+        self._outcomes += [NotStarted()] * len(messages)
         for index, error in refused.items():
-            self.settle(index, error)
+            self.settle(first + index, error)
 
     @property
     def has_work(self) -> bool:
-        return bool(self._todo) and not self._is_over
+        return (self._left > 0 or bool(self._back)) and not self._is_over
 
-    def take(self) -> tuple[int, Reader] | None:
+    async def wait_for_work(self) -> bool:
+        """Whether there is a mail to take, now or as soon as the next ones are claimed."""
+        while not self.has_work:
+            if self._is_over or not self._may_be_more:
+                return False
+            self._ask_for_more()
+            if not self.has_work:
+                await asyncio.sleep(_LOOK_AGAIN)
+        return True
+
+    def take(self) -> Mail | None:
         """The next mail whose envelope may be said; None when there is none."""
+        if self._may_be_more and self._left <= self._low:
+            self._ask_for_more()
         while self.has_work:
-            index, reader = self._todo.popleft()
+            mail = self._pop()
             # After one no (paused, stopping) the others are asked before their envelope, which costs writes.
-            if not self._was_told_no or self._start([index]):
-                return index, reader
-            self.settle(index, NotStarted())
+            if not self._was_told_no or self._start([mail[0]]):
+                return mail
+            self.settle(mail[0], NotStarted())
         return None
+
+    def _ask_for_more(self) -> None:
+        try:
+            more = None if self._is_over else self._wire.more()
+        except Exception as error:
+            self.crash(error)
+            return
+        if more:
+            self._add(more)
+        elif more is not None:
+            self._may_be_more = False
+
+    def _pop(self) -> Mail:
+        if self._back:
+            return self._back.popleft()
+        self._left -= 1
+        return next(self._fresh)
 
     def may_return(self, index: int) -> bool:
         return index not in self._returned
 
-    def give_back(self, index: int, reader: Reader) -> None:
+    def give_back(self, mail: Mail) -> None:
         """A kept connection turned out to be dead before this mail began: another one takes it, once."""
-        self._returned.add(index)
-        self._todo.appendleft((index, reader))
+        self._returned.add(mail[0])
+        self._back.appendleft(mail)
 
-    def join(self, reader: Reader) -> bytes:
-        """One copy, with its final dot."""
-        return self._letter.join(reader)
+    def write(self, row: Row, behind: bytes = b"") -> bytes:
+        """One copy, with its final dot, and what is said right behind it."""
+        return self._letter.write(row, behind)
 
-    def measure(self, reader: Reader) -> int:
+    def write_envelope(self, address: str) -> bytes:
+        return b"%bRCPT TO:<%b>\r\nDATA\r\n" % (self.mail_from, address.encode("ascii"))
+
+    def measure(self, row: Row) -> int:
         """The size of a copy as SIZE counts it; copies differ by what is personal in them."""
         if not self._size:
-            self._size = len(self.join(reader))
+            self._size = len(self.write(row))
         return self._size
 
     def when_ready(self, carrier: Waiting) -> None:
         """Begin its mail once it is on record. All that are ready in one turn of the loop share one record."""
-        if not self._ready:
-            asyncio.get_running_loop().call_soon(self._begin_ready)
         self._ready.append(carrier)
+        self._end_turn_soon()
+
+    def _end_turn_soon(self) -> None:
+        """What was answered and what may begin in one turn of the loop is put on record together."""
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._turn = None
+        if self._ready:
+            self._begin_ready()
+        self._wire.flush()
 
     def _begin_ready(self) -> None:
         ready = {one.waiting: one for one in self._ready if one.waiting is not None}
@@ -119,6 +181,8 @@ class Batch:
             return
         self._outcomes[index] = outcome
         self._wire.settle(index, outcome)
+        if self.is_on_wire:
+            self._end_turn_soon()
         if isinstance(outcome, SendError) and is_for_everyone(outcome):
             self.end(outcome)
 
@@ -143,6 +207,6 @@ class Batch:
         """Settle what no connection took, and give all outcomes in order."""
         if self._crash is not None:
             raise self._crash
-        while self._todo:
-            self.settle(self._todo.popleft()[0], self._why_ended or otherwise)
+        while self._back or self._left:
+            self.settle(self._pop()[0], self._why_ended or otherwise)
         return self._outcomes

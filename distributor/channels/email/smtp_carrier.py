@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from distributor.channels.email.readers import Reader
 from distributor.channels.email.replies import Reply, explain_refusal, find_receipt
+from distributor.channels.email.segments import Mail
 from distributor.channels.email.settings import Settings
 from distributor.channels.email.smtp_batch import Batch
 from distributor.channels.email.smtp_link import Link
@@ -43,8 +43,10 @@ class Carrier:
         #: The mail whose end is written and not answered.
         self._on_wire: int | None = None
         #: The mail whose envelope is under way, and why it cannot be sent, once that is known.
-        self._next: tuple[int, Reader] | None = None
+        self._next: Mail | None = None
         self._refusal: Outcome | None = None
+        #: Whether the answers to a mail and to the envelope behind it are awaited and not yet in `_awaited`.
+        self._is_flowing = False
         self.last_outcome: Outcome | None = None
 
     async def carry(self) -> None:
@@ -65,15 +67,10 @@ class Carrier:
     def _envelope(self, reset: bool = False) -> list[Command]:
         """The next mail's envelope as commands; nothing when there is no next one for this connection."""
         head: list[Command] = [(self._after_rset, b"RSET\r\n")] if reset else []
-        if self._link.tries >= self._share:
-            return head
-        taken = self._take()
+        taken = self._take_next()
         if taken is None:
             return head
-        reach("smtp.mail")
-        self._next, self._refusal = taken, None
-        self._link.tries += 1
-        recipient = f"RCPT TO:<{taken[1].address}>\r\n".encode("ascii")
+        recipient = f"RCPT TO:<{taken[1]}>\r\n".encode("ascii")
         return [
             *head,
             (self._after_mail, self._batch.mail_from),
@@ -81,10 +78,21 @@ class Carrier:
             (self._after_data, b"DATA\r\n"),
         ]
 
-    def _take(self) -> tuple[int, Reader] | None:
+    def _take_next(self) -> Mail | None:
+        """The mail whose envelope is said next, if there is one for this connection."""
+        if self._link.tries >= self._share:
+            return None
+        taken = self._take()
+        if taken is not None:
+            reach("smtp.mail")
+            self._next, self._refusal = taken, None
+            self._link.tries += 1
+        return taken
+
+    def _take(self) -> Mail | None:
         """The next mail that is not too large for this server (RFC 1870)."""
         while (taken := self._batch.take()) is not None:
-            if not self._largest or self._batch.measure(taken[1]) <= self._largest:
+            if not self._largest or self._batch.measure(taken[2]) <= self._largest:
                 return taken
             why = f"the mail server takes mails of at most {self._largest} bytes"
             self._settle(taken[0], MessageRefused(why))
@@ -104,17 +112,48 @@ class Carrier:
     def _give(self) -> None:
         """The server is ready for the mail (354): its bytes, its dot, and the next envelope behind it."""
         assert self._next is not None
-        index, reader = self._next
-        body = self._batch.join(reader)
+        index, _, row = self._next
         self._on_wire, self._next = index, None
         reach("smtp.body")
-        self._awaited.append(self._after_dot)
-        self._say(self._envelope(), body, self._answer_wait)
+        if not self._is_pipelined or self._awaited or self._unsaid:
+            self._awaited.append(self._after_dot)
+            self._say(self._envelope(), self._batch.write(row), self._answer_wait)
+            return
+        # The usual case, in one piece that is put together once and answered in one piece too.
+        taken = self._take_next()
+        said = self._batch.write(row, self._batch.write_envelope(taken[1]) if taken else b"")
+        if taken:
+            self._is_flowing, self._link.on_group = True, self._take_group
+        else:
+            self._awaited.append(self._after_dot)
+        self._link.write(said, self._loop.time() + self._answer_wait)
 
     # -- what is answered ------------------------------------------------------------------------------------
 
+    def _take_group(self, words: str) -> None:
+        """A yes to the mail and to the whole envelope behind it."""
+        try:
+            self._is_flowing, self._link.on_group, self._link.deadline = False, None, None
+            reach("smtp.body answered")
+            index, self._on_wire = self._on_wire, None
+            assert index is not None
+            self._link.carried += 1
+            self._settle(index, Accepted(find_receipt(words), f"250 {words}"[:300]))
+            if not self._link.why_lost:
+                self._batch.when_ready(self)
+        except Exception as error:  # as in `carry`
+            self._batch.crash(error)
+            self._link.drop("we broke off")
+
+    def _await_each(self) -> None:
+        """The answers did not come in one piece: each is looked at."""
+        self._is_flowing, self._link.on_group = False, None
+        self._awaited.extend((self._after_dot, self._after_mail, self._after_rcpt, self._after_data))
+
     def _take_reply(self, reply: Reply) -> None:
         try:
+            if self._is_flowing:
+                self._await_each()
             means = self._awaited.popleft() if self._awaited else self._after_nothing
             means(reply)
             if not self._link.why_lost:
@@ -252,7 +291,7 @@ class Carrier:
         if refusal is not None:
             self._settle_next(refusal)
         elif self._is_kept:
-            self._batch.give_back(*self._next)
+            self._batch.give_back(self._next)
             self._next = None
         else:
             self._settle_next(Outage(f"the mail server went away before it had the mail: {why}"))

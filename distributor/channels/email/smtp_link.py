@@ -11,6 +11,8 @@ from distributor.channels.email.replies import Reply
 
 _LONGEST_LINE = 4096
 _MOST_LINES = 128
+#: The four answers that a mail in a row gets at once: to its dot, and to MAIL, RCPT and DATA of the next one.
+_GROUP = re.compile(rb"250 ([^\r\n]*)\r\n250 [^\r\n]*\r\n25[01] [^\r\n]*\r\n354[ ]?[^\r\n]*\r\n")
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?\r?", re.DOTALL)
 
 
@@ -70,6 +72,9 @@ class Link(asyncio.Protocol):
         self.deadline: float | None = None
         #: Why it ended; "" while it is open.
         self.why_lost = ""
+        #: Takes the words of the yes to a mail when MAIL, RCPT and DATA behind it were taken too, all in one piece.
+        #: Whatever else comes goes to `on_reply`, one by one. None while no such group is awaited.
+        self.on_group: Callable[[str], None] | None = None
         self.on_reply: Callable[[Reply], None] = self._forget
         self.on_lost: Callable[[], None] = _ignore
 
@@ -86,6 +91,11 @@ class Link(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if self.on_group is not None and self._reader.is_between_replies:
+            group = _GROUP.fullmatch(data)
+            if group is not None and len(data) <= _LONGEST_LINE:
+                self.on_group(group[1].decode("utf-8", "replace").strip())
+                return
         try:
             replies = self._reader.feed(data)
         except ValueError as error:
@@ -134,6 +144,7 @@ class Link(asyncio.Protocol):
 
     def stop_listening(self) -> None:
         self.on_reply, self.on_lost, self.deadline = self._forget, _ignore, None
+        self.on_group = None
 
     def expect(self) -> asyncio.Future[Reply]:
         """The next reply, or LostLink, for whatever is not a mail."""

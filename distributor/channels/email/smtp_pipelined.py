@@ -68,16 +68,18 @@ class PipelinedTransport:
 
     async def _send(self, batch: Batch, count: int) -> None:
         watch = asyncio.ensure_future(self._watch())
+        batch.is_on_wire = True
         try:
             # The first one alone: a server that lets nobody in is asked once, not once a connection.
             if batch.has_work and await self._open(0, batch):
                 await asyncio.gather(*(self._work(number, batch) for number in range(count)))
         finally:
+            batch.is_on_wire = False
             watch.cancel()
 
     async def _work(self, number: int, batch: Batch) -> None:
         """Send over one connection, opened afresh as often as it must be, until nothing is left."""
-        while batch.has_work:
+        while await batch.wait_for_work():
             link = await self._open(number, batch)
             if link is None:
                 return

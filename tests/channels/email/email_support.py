@@ -9,7 +9,7 @@ from email.header import decode_header, make_header
 from email.utils import parseaddr
 
 from distributor.channels.email.channel import EmailChannel
-from distributor.core.contracts import Site
+from distributor.core.contracts import Site, Wire
 from distributor.core.message import Content, Edition, Message, Outcome, Recipient, make_slot
 
 SITE = Site("The Daily Example", "https://go.example.org")
@@ -23,7 +23,7 @@ MakeChannel = Callable[..., EmailChannel]
 
 
 @dataclass
-class RecordingWire:
+class RecordingWire(Wire):
     """The pipeline's side: what was asked and told, in order."""
 
     says_yes: Callable[[int], bool] = lambda index: True

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distributor.core.contracts import Site
+from distributor.core.contracts import Site, Wire
 from distributor.core.message import Content, Edition, Message, Outcome, Recipient
 
 SITE = Site(name="The Daily Example", public_url="https://go.example.org")
@@ -28,7 +28,7 @@ PAYLOAD: dict[str, Any] = {
 
 
 @dataclass
-class RecordingWire:
+class RecordingWire(Wire):
     """The pipeline's side: says yes `allowed` times."""
 
     allowed: int = 99

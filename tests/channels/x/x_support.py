@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from distributor.core.contracts import Site
+from distributor.core.contracts import Site, Wire
 from distributor.core.message import Content, Edition, Message, Outcome, Recipient
 
 SITE = Site(name="The Daily Example", public_url="https://go.example.org")
@@ -13,7 +13,7 @@ LINK = "https://go.example.org/l/4fTz9QmK2p"
 
 
 @dataclass
-class RecordingWire:
+class RecordingWire(Wire):
     """The pipeline's side, which remembers the order of events."""
 
     says_yes: bool = True
