@@ -1,21 +1,26 @@
 """The clock: APScheduler says when to look; what is due is decided by our own rules (core/schedule).
 
 APScheduler's cron skips a day after spring-forward and fires twice in autumn (facts/reliability.md 0.4), so it only
-ticks here: an interval, one at a time, missed ticks folded into one.
+ticks here: an interval, one at a time, missed ticks folded into one. Where one process has the database alone, a
+tick looks only when something was committed or a time has come.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from distributor.app import App
+from distributor.core.attention import Attention
 from distributor.core.errors import DistributorError
+from distributor.core.schedule import next_occurrence
 from distributor.core.source_state import QuietPoll, SourceState
+from distributor.pipeline.plan import LOOK_BACK
 from distributor.pipeline.poll import Polled
 from distributor.pipeline.poll_claims import PollClaims
 
@@ -23,6 +28,8 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 5.0
+#: Seconds after which a tick looks though nothing was committed and no time has come.
+LOOK_ANYWAY = 5.0
 #: Sources read at the same time; one that hangs costs one of them until its time limit.
 POLLERS = 4
 #: Polls without news that are written down at once, without waiting for more.
@@ -122,8 +129,10 @@ class Pollers:
 class Clock:
     """Polls what is due, plans what is due, words what is planned. On PostgreSQL any number may run."""
 
-    def __init__(self, app: App, claims: PollClaims | None = None) -> None:
+    def __init__(self, app: App, claims: PollClaims | None = None, attention: Attention | None = None) -> None:
+        """`attention`: says whether a tick need look; None: each does, as where other clocks are."""
         self._app = app
+        self._attention = attention
         self._pollers = Pollers(app, self._plan_and_word, claims)
         self._scheduler: Any = None
         self._planning = threading.Lock()
@@ -131,11 +140,15 @@ class Clock:
         self.last_tick_at: datetime | None = None
 
     def start(self) -> None:
+        from apscheduler.executors.debug import DebugExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
 
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        # In the scheduler's own thread: handing each tick to another one costs more than the tick.
         self._scheduler = BackgroundScheduler(
-            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+            timezone="UTC",
+            executors={"default": DebugExecutor()},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.add_job(self._tick, "interval", seconds=TICK_SECONDS, next_run_time=self._app.clock())
         self._scheduler.add_job(self._housekeep, "interval", seconds=HOUSEKEEPING_SECONDS)
@@ -148,15 +161,25 @@ class Clock:
         self._pollers.stop()
 
     def _tick(self) -> None:
+        now = self._app.clock()
         try:
-            # A new schedule is on record before the first poll: what that brings is news to it, not history.
-            self._plan_and_word()
-            self._pollers.poll_due()
+            if self._attention is None or self._attention.is_worth(now):
+                self._look(now)
             self.last_tick_at = self._app.clock()
+            return
         except DistributorError as error:
             log.warning("this tick failed, the next one tries again: %s", error)
         except Exception:  # a bug in one tick must not stop the clock
             log.exception("this tick failed, the next one tries again")
+        if self._attention is not None:
+            self._attention.forget()
+
+    def _look(self, now: datetime) -> None:
+        # A new schedule is on record before the first poll: what that brings is news to it, not history.
+        self._plan_and_word()
+        self._pollers.poll_due()
+        if self._attention is not None:
+            self._attention.rest_until(find_next_time(self._app, now))
 
     def _plan_and_word(self) -> None:
         with self._planning:
@@ -170,3 +193,21 @@ class Clock:
             log.warning("housekeeping failed, the next round tries again: %s", error)
         except Exception:  # as above
             log.exception("housekeeping failed")
+
+
+def attend(app: App) -> Attention:
+    """For a clock that has the database for itself."""
+    return Attention(app.storage.database.read_mark, time.monotonic, LOOK_ANYWAY)
+
+
+def find_next_time(app: App, now: datetime) -> datetime | None:
+    """Until when nothing is due unless something is committed. Not later than now while a source is being asked."""
+    known = app.storage.posts.load_states()
+    states = [SourceState.from_json(known.get(one.name, "")) for one in app.settings.sources]
+    dues = [next_occurrence(one.name, one.rule, now, timedelta(days=1)) for one in app.plans]
+    moments = [
+        *(state.next_poll_at or now for state in states if not state.is_gone),
+        *(one.due for one in dues if one is not None),
+        app.storage.posts.find_next_hour(now - LOOK_BACK, now),
+    ]
+    return min((one for one in moments if one is not None), default=None)

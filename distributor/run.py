@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from distributor.app import App, read_clock
-from distributor.clock import Clock
+from distributor.clock import Clock, attend
 from distributor.core.errors import SettingsError
 from distributor.engine.rounds import Rounds
 from distributor.logs import start_logging
@@ -84,10 +86,23 @@ def catch_signals(stop: threading.Event) -> Iterator[None]:
 
 
 def wait_for(stop: threading.Event) -> None:
-    """Until it is set. Looks by itself twice a second: a signal that another thread took, or that came in the very
-    moment in which this one fell asleep, wakes nobody."""
-    while not stop.wait(0.5):
-        pass
+    """Until it is set by `catch_signals`. To be called in the main thread.
+
+    A signal that another thread took, or that came in the very moment in which this one fell asleep, wakes nobody
+    who waits for an event. Python writes a byte for each signal, whoever takes it, and for that byte we wait.
+    """
+    waiting, waking = socket.socketpair()
+    with waiting, waking:
+        waking.setblocking(False)
+        before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+        try:
+            while not stop.is_set():
+                # The handler, which sets it, runs in this thread as soon as it is awake. The minute is for a `stop`
+                # that somebody else sets.
+                if select.select([waiting], [], [], 60.0)[0]:
+                    waiting.recv(64)
+        finally:
+            signal.set_wakeup_fd(before)
 
 
 class Process:
@@ -202,7 +217,8 @@ class Process:
         return site
 
     def _start_clock(self, app: App, upkeep: Upkeep, site: PublicSite | None) -> None:
-        clock = Clock(app, upkeep.make_claims())
+        attention = attend(app) if app.storage.database.is_sqlite else None
+        clock = Clock(app, upkeep.make_claims(), attention)
         self._later("clock", clock.stop)
         clock.start()
         if site is not None:
@@ -222,7 +238,7 @@ def make_engine(name: str, app: App, is_worker: bool) -> Engine:
     if name == "local":
         from distributor.engine.local import LocalEngine
 
-        return LocalEngine(names, app.open_lane)
+        return LocalEngine(names, app.open_lane, app.storage.database.read_mark)
     from distributor.engine.procrastinate import ProcrastinateEngine
 
     return ProcrastinateEngine(

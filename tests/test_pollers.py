@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from distributor.clock import POLLERS, Clock, Pollers
+from distributor.core.attention import Attention
 from distributor.core.errors import SourceError, StorageError
+from distributor.core.schedule import parse_rule
 from distributor.core.source_state import QuietPoll, SourceState
 from distributor.pipeline.poll import Polled
 
@@ -165,3 +168,67 @@ def test_a_new_schedule_is_on_record_before_the_first_poll() -> None:
     clock._tick()
     clock.stop()
     assert app.polled[:2] == ["planned", "front"]
+
+
+class CommittingApp(PlanningApp):
+    """With a mark of commits and a story that waits for its own hour."""
+
+    mark = 1
+    now = NOW
+    hour: datetime | None = None
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def due_sources(self) -> dict[str, SourceState]:
+        return {}
+
+    @property
+    def settings(self) -> Any:
+        return SimpleNamespace(sources=[SimpleNamespace(name="front")])
+
+    @property
+    def plans(self) -> list[Any]:
+        rule = parse_rule(at="07:31", timezone="UTC")
+        return [SimpleNamespace(name="morning", rule=rule)]
+
+    def load_states(self) -> dict[str, str]:
+        return {"front": SourceState(next_poll_at=NOW + timedelta(minutes=5)).to_json()}
+
+    def find_next_hour(self, since: datetime, now: datetime) -> datetime | None:
+        return self.hour
+
+
+def tick_at(app: CommittingApp, clock: Clock, seconds: int) -> int:
+    """How many plans were made by a tick so many seconds after the first."""
+    before = len(app.polled)
+    app.now = NOW + timedelta(seconds=seconds)
+    clock._tick()
+    return len(app.polled) - before
+
+
+@pytest.fixture
+def committing() -> Iterator[tuple[CommittingApp, Clock]]:
+    app = CommittingApp([])
+    clock = Clock(app, None, Attention(lambda: app.mark, lambda: 0.0, 5.0))  # type: ignore[arg-type]
+    yield app, clock
+    clock.stop()
+
+
+def test_a_tick_plans_only_after_a_commit_or_when_a_time_has_come(
+    committing: tuple[CommittingApp, Clock],
+) -> None:
+    app, clock = committing
+    assert [tick_at(app, clock, second) for second in (0, 1, 2)] == [1, 0, 0]
+    app.mark += 1
+    assert [tick_at(app, clock, second) for second in (3, 4)] == [1, 0]
+    assert [tick_at(app, clock, second) for second in (59, 60, 61)] == [0, 1, 0]
+    assert clock.last_tick_at == NOW + timedelta(seconds=61)
+
+
+def test_a_tick_looks_when_a_story_has_waited_for_its_hour(committing: tuple[CommittingApp, Clock]) -> None:
+    app, clock = committing
+    app.hour = NOW + timedelta(seconds=7)
+    assert [tick_at(app, clock, second) for second in (0, 6)] == [1, 0]
+    app.hour = None
+    assert [tick_at(app, clock, second) for second in (7, 8)] == [1, 0]

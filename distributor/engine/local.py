@@ -1,6 +1,8 @@
 """One process, one thread a lane. The ledger holds the work; this only wakes whoever looks at it.
 
-A lost wake-up costs at most `LOOK_AGAIN` seconds, because every lane looks by itself that often.
+Whoever commits in this process wakes the lane itself. What others commit is seen within `LOOK_AGAIN` seconds: one
+thread asks that often whether there was any commit, and then wakes all lanes. A lane that is woken by nobody looks
+after `LOOK_ANYWAY` seconds.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from distributor.pipeline.send import Lane, send_next
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which a lane looks for work even if nobody woke it.
+#: Seconds after which somebody looks whether another process committed something.
 LOOK_AGAIN = 1.0
+#: Seconds after which a lane looks for work even if nothing was committed.
+LOOK_ANYWAY = 5.0
 #: Seconds a lane waits after the database could not be used.
 AFTER_FAILURE = 2.0
 
@@ -31,17 +35,20 @@ OpenLane = Callable[[str, Callable[[], bool], Callable[[float], None]], Lane]
 class LocalEngine:
     """Runs lanes until it is stopped."""
 
-    def __init__(self, names: Iterable[str], open_lane: OpenLane) -> None:
+    def __init__(self, names: Iterable[str], open_lane: OpenLane, read_mark: Callable[[], object] = object) -> None:
+        """`read_mark` gives a value that differs after every commit; the default always differs."""
         self._open_lane = open_lane
+        self._read_mark = read_mark
         self._stop = threading.Event()
         self._bells = {name: threading.Event() for name in names}
         self._threads = [
             threading.Thread(target=self._run, args=(name,), name=f"lane-{name}", daemon=True)
             for name in self._bells
         ]
+        self._lookout = threading.Thread(target=self._watch, name="lookout", daemon=True)
 
     def start(self) -> None:
-        for thread in self._threads:
+        for thread in (*self._threads, self._lookout):
             thread.start()
 
     def enqueue(self, driver: Any, wakeup: Wakeup) -> None:
@@ -54,7 +61,7 @@ class LocalEngine:
                 bell.set()
 
     def is_live(self, channel: str) -> bool:
-        """A lane that runs looks at its channel each second."""
+        """A lane that runs looks at its channel by itself."""
         return any(thread.is_alive() for thread in self._threads if thread.name == f"lane-{channel}")
 
     def cancel(self, channel: str) -> int:
@@ -68,7 +75,7 @@ class LocalEngine:
         self._stop.set()
         self.wake()
         deadline = time.monotonic() + timeout
-        for thread in self._threads:
+        for thread in (*self._threads, self._lookout):
             if thread.ident is not None:
                 thread.join(max(deadline - time.monotonic(), 0.0))
         return not any(thread.is_alive() for thread in self._threads)
@@ -92,10 +99,21 @@ class LocalEngine:
                 wait = AFTER_FAILURE
             if wait == 0:
                 continue
-            bell.wait(LOOK_AGAIN if wait is None else min(wait, LOOK_AGAIN))
+            bell.wait(LOOK_ANYWAY if wait is None else min(wait, LOOK_ANYWAY))
             bell.clear()
         if lane is not None:
             lane.close()
+
+    def _watch(self) -> None:
+        mark: object = None
+        while not self._stop.wait(LOOK_AGAIN):
+            try:
+                fresh = self._read_mark()
+            except Exception:  # the lanes find out themselves and say so
+                fresh = object()
+            if fresh != mark:
+                mark = fresh
+                self.wake()
 
     def _pause(self, seconds: float) -> None:
         self._stop.wait(seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, func, or_, select
 
 from distributor.storage.tables import edition_post, post
 
@@ -22,4 +22,9 @@ CANDIDATES = (
     )
     .order_by(post.c.changed_at, post.c.id)
     .limit(bindparam("most"))
+)
+
+#: When the next of those that wait for their own hour may be told.
+NEXT_HOUR = select(func.min(post.c.not_before)).where(
+    post.c.changed_at >= bindparam("since"), post.c.status == "live", post.c.not_before > bindparam("now")
 )

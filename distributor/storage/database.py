@@ -96,6 +96,11 @@ class Database:
         with self._looking, self._explain():
             return list(self._looker.execute(sentence).fetchall())
 
+    def read_mark(self) -> object:
+        """A value that differs after every commit, by whatever process: SQLite counts those of other connections
+        than the one that asks, PostgreSQL says which transactions have ended. Raises StorageError."""
+        return self.look("PRAGMA data_version" if self.is_sqlite else "SELECT CAST(pg_current_snapshot() AS text)")
+
     def note(self, sentence: str, rows: Sequence[Mapping[str, object]]) -> None:
         """One statement for each of `rows`, in a transaction that does not wait for the disk: safe from kill -9,
         but a power cut may undo it, and what was noted just before. Never for what a message depends on."""

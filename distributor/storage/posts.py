@@ -24,7 +24,7 @@ from distributor.storage.arrivals import (
     tell_held,
     touch_source,
 )
-from distributor.storage.candidates import CANDIDATES
+from distributor.storage.candidates import CANDIDATES, NEXT_HOUR
 from distributor.storage.database import Database
 from distributor.storage.notices import add_notice
 from distributor.storage.tables import post, post_key, source
@@ -163,6 +163,12 @@ class Posts:
         return PollCount(kinds["new"], kinds["changed"], kinds["held"], history, kinds["elsewhere"])
 
     # -- posts -----------------------------------------------------------------------------------------------
+
+    def find_next_hour(self, since: datetime, now: datetime) -> datetime | None:
+        """When the next story's own hour comes, of those that changed after `since`; None: none waits for one."""
+        with self._database.read() as connection:
+            found: datetime | None = connection.execute(NEXT_HOUR, {"since": since, "now": now}).scalar()
+        return found
 
     def list_candidates(
         self,

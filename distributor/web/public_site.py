@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from distributor.app import App
@@ -15,7 +17,7 @@ from distributor.core.clicks import classify
 from distributor.core.errors import DistributorError
 from distributor.pipeline.track import Rules, drain
 from distributor.web.answers import make_missing_page
-from distributor.web.public.clicks import ClickFiles, ClickJournal
+from distributor.web.public.clicks import SUFFIX, ClickFiles, ClickJournal
 from distributor.web.public.redirect import LinkMap, Redirects, keep_fresh, make_protocol
 from distributor.web.public.salts import DailySalts
 from distributor.web.public.traits import Proxies
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two rounds of counting.
 COUNT_EVERY = 1.0
+#: Rounds after which is counted though no journal grew: a journal whose process is gone can be deleted.
+ROUNDS_PER_COUNT = 10
 #: Rounds of counting between two rounds of forgetting: about half an hour.
 ROUNDS_PER_TIDYING = 1800
 #: How long a single click is kept (facts/reliability.md section 5); the sums by hour are kept for good.
@@ -40,7 +44,7 @@ class PublicSite:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.journal = ClickJournal(self.folder)
         links = app.storage.links
-        self._map = LinkMap(links.find_target, links.list_targets, time.monotonic)
+        self._map = LinkMap(links.find_target, NewLinks(app).list_targets, time.monotonic)
         #: Set when a clock runs in this process; pages ask it how long ago it ticked.
         self.last_tick: Callable[[], datetime | None] | None = None
         self.made_at = app.clock()
@@ -84,19 +88,24 @@ class PublicSite:
         self.journal.close()
         self.count()
 
-    def count(self) -> None:
-        """One round of counting; what cannot be counted now stays in the journal."""
+    def count(self) -> bool:
+        """One round of counting; what cannot be counted now stays in the journal. Whether all went well."""
         try:
             drain(self.files, self._app.storage.links, self._rules)
+            return True
         except DistributorError as error:
             log.warning("clicks are not counted yet, they are safe in the journal: %s", error)
         except Exception:  # a bug in counting must not end it for ever; the journal keeps the clicks
             log.exception("clicks are not counted yet, they are safe in the journal")
+        return False
 
     def _count_until_stopped(self) -> None:
         rounds = 0
+        seen: object = None
         while not self._stop.wait(COUNT_EVERY):
-            self.count()
+            sizes = measure_files(self.folder)
+            if sizes != seen or rounds % ROUNDS_PER_COUNT == 0:
+                seen = sizes if self.count() else None
             if rounds % ROUNDS_PER_TIDYING == 0:
                 self.tidy()
             rounds += 1
@@ -114,6 +123,30 @@ class PublicSite:
         from distributor.web.parts import make_parts
 
         return create_app(make_parts(self._app, self))
+
+
+class NewLinks:
+    """What a map of links is kept fresh from: asks for links only after somebody committed something."""
+
+    def __init__(self, app: App) -> None:
+        self._database = app.storage.database
+        self._links = app.storage.links
+        self._mark: object = None
+
+    def list_targets(self, after_id: int) -> Sequence[tuple[int, str, str]]:
+        """Links with a greater id, in order. Raises StorageError."""
+        mark = self._database.read_mark()
+        if mark == self._mark:
+            return []
+        found = self._links.list_targets(after_id)
+        self._mark = None if found else mark
+        return found
+
+
+def measure_files(folder: Path) -> object:
+    """A value that differs when a click journal grew, came or went."""
+    with os.scandir(folder) as entries:
+        return sorted((entry.name, entry.stat().st_size) for entry in entries if entry.name.endswith(SUFFIX))
 
 
 def _now_ms() -> int:

@@ -164,3 +164,23 @@ def test_a_story_without_dates_keeps_none(desk: Desk) -> None:
     desk.poll([Post("front", "g", "https://news.example/77", "Only a headline")])
     (row,) = desk.storage.posts.list_recent(status="live")
     assert (row.post.published_at, row.post.updated_at, row.ripe_at) == (None, None, desk.now)
+
+
+def test_the_next_hour_is_that_of_the_next_story_that_waits_for_one(desk: Desk) -> None:
+    began, now = desk.now - timedelta(days=1), desk.now
+    assert desk.storage.posts.find_next_hour(began, now) is None
+    hours = [now + timedelta(minutes=minutes) for minutes in (90, 30, 60)]
+    desk.poll([make_story(number, published_at=hour) for number, hour in enumerate(hours, 1)])
+    assert desk.storage.posts.find_next_hour(began, now) == hours[1]
+    assert desk.storage.posts.find_next_hour(began, hours[1]) == hours[2]
+
+
+def test_a_mark_differs_after_a_commit(storage: Storage, now: datetime) -> None:
+    """A server has one for all its databases, so that only SQLite's stays when nothing was committed here."""
+    mark = storage.database.read_mark()
+    storage.posts.list_recent(status="live")
+    assert not storage.database.is_sqlite or storage.database.read_mark() == mark
+    add_post(storage, now)
+    fresh = storage.database.read_mark()
+    assert fresh != mark
+    assert not storage.database.is_sqlite or storage.database.read_mark() == fresh
