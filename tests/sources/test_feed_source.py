@@ -206,8 +206,8 @@ def test_settings_reach_the_posts(site: NewsSite, source: Source, fetcher: Fetch
 def test_a_feed_made_to_hang_its_reader_costs_one_poll(site: NewsSite, source: Source, fetcher: Fetcher) -> None:
     """feedparser's pattern for addresses needs hours for an author of 200,000 letters."""
     author = "a" * 200_000
-    body = f"<rss version='2.0'><channel><item><author>{author}</author></item></channel></rss>".encode()
-    site.answer_next("/feed/", Reply(200, body))
+    body = f"<!DOCTYPE rss><rss version='2.0'><channel><item><author>{author}</author></item></channel></rss>"
+    site.answer_next("/feed/", Reply(200, body.encode()))
     impatient = Reader(patience=2)
     with pytest.raises(SourceError, match="could not be read within 2 seconds"):
         poll(Source(source.settings, fetcher, impatient))

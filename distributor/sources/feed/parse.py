@@ -11,10 +11,12 @@ from io import BytesIO
 from typing import Any
 
 from distributor.core.errors import SourceError
-from distributor.core.post import Image, Post, post_to_json
+from distributor.core.post import Image, Post, post_from_json
 from distributor.core.text_clean import clean_title
 from distributor.sources.dates import from_parts
-from distributor.sources.drafts import Draft, finish
+from distributor.sources.drafts import Draft
+from distributor.sources.feed.finished import Finished
+from distributor.sources.feed.quick import read_quickly
 from distributor.sources.markup import make_image, read_size
 
 DEEPEST = 100
@@ -46,8 +48,13 @@ def read_feed(text: FeedText, now: datetime) -> tuple[list[Post], str]:
 
     SourceError when it is none of these (an HTML page above all), or built to do harm.
     """
+    posts, note = _read_posts(text, now, Finished())
+    return [post_from_json(post) for post in posts], note
+
+
+def _read_posts(text: FeedText, now: datetime, finished: Finished) -> tuple[list[str], str]:
     drafts = read_drafts(text, now)
-    posts = [finish(draft, text.source, "feed") for draft in drafts[: text.max_items]]
+    posts = [finished.finish(draft, text.source) for draft in drafts[: text.max_items]]
     kept = [post for post in posts if post]
     notes = []
     if len(drafts) > text.max_items:
@@ -63,10 +70,14 @@ def read_drafts(text: FeedText, now: datetime) -> list[Draft]:
 
     if not text.body.strip(b"\0 \t\r\n"):
         raise SourceError(f"{text.url} answered with an empty page")
-    return read_json_feed(text, now) if is_json(text.body) else _read_xml(text, now)
+    if is_json(text.body):
+        return read_json_feed(text, now)
+    entries, language = read_quickly(text) or ask_feedparser(text)
+    return [_read_entry(entry, text, language, now) for entry in entries]
 
 
-def _read_xml(text: FeedText, now: datetime) -> list[Draft]:
+def ask_feedparser(text: FeedText) -> tuple[list[dict[str, Any]], str]:
+    """The entries as feedparser has them, and the feed's language. Raises as `read_feed`."""
     import feedparser
 
     _refuse_harm(text)
@@ -83,8 +94,7 @@ def _read_xml(text: FeedText, now: datetime) -> list[Draft]:
         raise SourceError(f"{text.url} cannot be read as a feed: {error}") from error
     if not parsed["version"] and not parsed["entries"]:
         raise SourceError(_describe_page(text))
-    language = _text(parsed["feed"], "language")
-    return [_read_entry(entry, text, language, now) for entry in parsed["entries"]]
+    return parsed["entries"], _text(parsed["feed"], "language")
 
 
 def _refuse_harm(text: FeedText) -> None:
@@ -197,7 +207,10 @@ def _is_picture(part: dict[str, Any]) -> bool:
 
 
 def run(about: dict[str, Any], body: bytes) -> dict[str, Any]:
-    """`read_feed` for the reader process: plain data in, plain data out."""
+    """`read_feed` for the reader process: plain data in, plain data out. What it finished before it still knows."""
     now = datetime.fromisoformat(about.pop("now"))
-    posts, note = read_feed(FeedText(body=body, **about), now)
-    return {"posts": [post_to_json(post) for post in posts], "note": note}
+    posts, note = _read_posts(FeedText(body=body, **about), now, _finished)
+    return {"posts": posts, "note": note}
+
+
+_finished = Finished()
