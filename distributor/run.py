@@ -248,3 +248,14 @@ def make_engine(name: str, app: App, is_worker: bool) -> Engine:
         app.open_lane if is_worker else None,
         lambda channel: app.storage.lanes.release(channel, app.fence),
     )
+
+
+def find_waker(app: App) -> Engine | None:
+    """Who tells the workers that run elsewhere, for a command that gives them work. None where lanes look by
+    themselves each second."""
+    if app.storage.database.is_sqlite:
+        return None
+    living = [one for one in app.storage.workers.list_all(app.clock()) if not one.is_dead]
+    workers = [roles for one in living if "worker" in (roles := frozenset(one.roles.split(",")))]
+    engines = {choose_engine(app.settings.engine, False, roles) for roles in workers}
+    return make_engine("procrastinate", app, is_worker=False) if "procrastinate" in engines else None

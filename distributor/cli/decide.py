@@ -11,6 +11,7 @@ from distributor.cli.output import (
     Config,
     Json,
     command,
+    deciding,
     fail,
     opened,
     refuse_early_config,
@@ -150,7 +151,7 @@ def release_edition(ids: Ids, config: Config = DEFAULT_CONFIG) -> None:
     Example: distributor editions release 12
     """
     count = 0
-    with opened(config) as app:
+    with deciding(config) as app:
         for number in ids:
             if app.storage.editions.unpark(number, None):
                 count += 1

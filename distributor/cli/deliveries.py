@@ -12,6 +12,7 @@ from distributor.cli.output import (
     Config,
     Json,
     command,
+    deciding,
     fail,
     opened,
     refuse_early_config,
@@ -86,7 +87,7 @@ def resolve(
         raise refuse_usage("choose one of --sent, --resend and --leave")
     if not ids and edition is None:
         raise refuse_usage("name the deliveries by their numbers, or --all-of for all unknown ones of an edition")
-    with opened(config) as app:
+    with deciding(config) as app:
         wanted = ids or _list_unknown(app, edition)
         done = app.storage.decisions.resolve_all(wanted, chosen[0], who(), app.clock())
     if as_json:

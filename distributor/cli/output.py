@@ -89,6 +89,16 @@ def opened(config: Path) -> Iterator[App]:
         app.close()
 
 
+@contextmanager
+def deciding(config: Path) -> Iterator[App]:
+    """As `opened`, for a command that gives workers something to do: they are told in its transaction."""
+    from distributor.run import find_waker
+
+    with opened(config) as app:
+        app.storage.database.waker = find_waker(app)
+        yield app
+
+
 def who() -> str:
     """Who decides, for the audit line."""
     import getpass

@@ -12,6 +12,7 @@ from distributor.cli.output import (
     Config,
     Json,
     command,
+    deciding,
     fail,
     opened,
     refuse_usage,
@@ -88,7 +89,7 @@ def resume(
     if len(wishes) > 1:
         raise refuse_usage("choose one of --drop, --newest, --spread and --review")
     mode = wishes[0] if wishes else "all"
-    with opened(config) as app:
+    with deciding(config) as app:
         paused = app.storage.decisions.list_paused()
         names = [name for name in _find_channels(app, channel) if name in paused]
         found = [app.storage.decisions.resume(one, who(), app.clock(), mode, spread or 0) for one in names]

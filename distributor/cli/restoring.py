@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distributor.cli.output import DEFAULT_CONFIG, Config, command, fail, load, refuse_usage, tell, who
+from distributor.cli.output import DEFAULT_CONFIG, Config, command, deciding, fail, load, refuse_usage, tell, who
 
 if TYPE_CHECKING:
     from distributor.settings import Settings
@@ -86,7 +86,7 @@ def _tell_merged(merged: Merged) -> None:
     typer.echo(f"held, not known to have gone    {merged.held}")
     typer.echo(f"editions begun after the copy   {merged.later_editions}")
     typer.echo(f"editions held without words     {merged.held_editions}")
-    typer.echo(f"readers who have left since       {merged.left}")
+    typer.echo(f"readers who have left since     {merged.left}")
     if merged.lost:
         tell(f"of {len(merged.lost)} editions the record has only a part; compare with the channels")
     tell("start the program, look at what waits (status, editions, deliveries), then type: distributor db adopt")
@@ -105,23 +105,21 @@ def adopt(
 
     Example: distributor db adopt --hold
     """
-    from distributor.app import read_clock
-    from distributor.storage import adoption, schema
+    from distributor.storage import adoption
 
     choices: dict[adoption.Choice, bool] = {"release": release, "hold": hold, "drop": drop}
     chosen = [choice for choice, is_on in choices.items() if is_on]
     if len(chosen) > 1:
         raise refuse_usage("choose one of --release, --hold and --drop")
-    settings, now = load(config), read_clock()
-    with database_of(settings) as database:
-        schema.require_current(database)
-        if adoption.is_adopted(database, settings.state_dir, now):
+    with deciding(config) as app:
+        database, state_dir, now = app.storage.database, app.state_dir, app.clock()
+        if adoption.is_adopted(database, state_dir, now):
             tell("this database sends from here; there is nothing to decide")
             return
         if not chosen:
             _tell_waiting(adoption.count_waiting(database))
             raise fail("type it again with --release, --hold or --drop")
-        waiting = adoption.adopt(database, settings.state_dir, chosen[0], who(), now)
+        waiting = adoption.adopt(database, state_dir, chosen[0], who(), now)
     done = {"release": "released", "hold": "held", "drop": "dropped"}[chosen[0]]
     tell(f"adopted; {done}: {waiting.total} deliveries, {waiting.total_editions} editions without words")
     if waiting.unknown:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
+from distributor.core.waking import Wakeup
 from distributor.storage.aftermath import check_in
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
@@ -91,6 +92,8 @@ def adopt(database: Database, state_dir: Path, choice: Choice, by: str, now: dat
         forget_value(connection, "safe_mode")
         counts = f"{waiting.total} deliveries, {waiting.total_editions} editions without words"
         add_notice(connection, "audit", "adopt", f"{by} adopted this database: {choice} {counts}", now)
+        for name, number in sorted(waiting.deliveries.items()):
+            database.announce(connection, Wakeup(name, audience=number))
     write_mark(state_dir, Mark(instance, fence))
     return waiting
 
