@@ -9,8 +9,10 @@ from datetime import datetime
 from distributor.core.delivery import Settlement
 from distributor.core.message import Edition, Recipient
 
+# What there is one of for each reader is not frozen: that takes three times as long to make. Nobody changes it.
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Claimed:
     """A delivery somebody has the right to send until the lease ends. `address` is "" for one voice."""
 
@@ -36,7 +38,7 @@ class Wait:
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settled:
     """One delivery's settlement as the ledger stores it. `number` is the attempt's number from 1."""
 

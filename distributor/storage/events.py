@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +12,12 @@ from sqlalchemy import Connection, select, update
 
 from distributor.core.message import ServiceEvent
 from distributor.core.subscriber import address_key
+from distributor.core.text_clean import make_storable
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
 from distributor.storage.inserting import insert_new
 from distributor.storage.leavings import LeaveRecord, Word
+from distributor.storage.receipts import find_by_receipt
 from distributor.storage.recipients import leave_list
 from distributor.storage.tables import attempt, delivery, edition, service_event, subscriber
 
@@ -47,6 +49,7 @@ class Events:
         delivery's own. A bounce marks the reader unreachable, a complaint or unsubscription takes them off the
         list, and any event proves that an `unknown` message went out. Others are kept without effect.
         """
+        events = [_make_storable(event) for event in events]
         by_key = {_key(channel_name, event): event for event in events}
         with self._database.write("events.add") as connection:
             matches = _match(connection, channel_name, by_key)
@@ -79,6 +82,11 @@ class Events:
             self._record.note(word, [row.address_key], list_name, reason, now)
 
 
+def _make_storable(event: ServiceEvent) -> ServiceEvent:
+    words = {name: make_storable(getattr(event, name)) for name in ("kind", "key", "receipt", "address", "detail")}
+    return replace(event, **words)
+
+
 def _key(channel_name: str, event: ServiceEvent) -> str:
     if event.key:
         return f"{channel_name}:{event.key}"
@@ -106,7 +114,7 @@ def _find_by_receipt(connection: Connection, channel_name: str, event: ServiceEv
     if event.address:
         whose = select(subscriber.c.id).where(subscriber.c.address_key == address_key(event.address))
         recipient_id = connection.execute(whose).scalar() or -1
-    ids = connection.execute(
+    rows = connection.execute(
         select(delivery.c.id)
         .join(edition, edition.c.id == delivery.c.edition_id)
         .join(attempt, attempt.c.delivery_id == delivery.c.id)
@@ -117,8 +125,11 @@ def _find_by_receipt(connection: Connection, channel_name: str, event: ServiceEv
         )
         .distinct()
         .limit(2)
-    ).all()
-    return _load(connection, channel_name, [ids[0].id]).get(ids[0].id) if len(ids) == 1 else None
+    )
+    ids = set(rows.scalars())
+    if recipient_id:
+        ids |= find_by_receipt(connection, channel_name, recipient_id, event.receipt)
+    return next(iter(_load(connection, channel_name, list(ids)).values()), None) if len(ids) == 1 else None
 
 
 def _load(connection: Connection, channel_name: str, ids: Sequence[int]) -> dict[int, Any]:

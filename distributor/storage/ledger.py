@@ -15,7 +15,8 @@ from distributor.core.errors import StorageError
 from distributor.core.message import Content, Edition, Pace
 from distributor.core.sending import Batch, Settled, Wait
 from distributor.storage.among import prefer_indexes
-from distributor.storage.audience import find_gone, load_claimed, skip_gone
+from distributor.storage.asking import ask
+from distributor.storage.audience import Row, find_gone, load_allowed, skip_gone
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
 from distributor.storage.lanes import Turn
@@ -107,10 +108,10 @@ class Ledger:
                 return Wait(room)
             edition_id, reached = self._reached.get(name, (0, 0))
             after = reached if edition_id == row.id else 0
-            ids = _mark_claimed(connection, row.id, room, after, fence, lease_until, now)
-            self._reached[name] = (row.id, ids[-1] if ids else 0)
-            claimed = load_claimed(connection, ids, row.list)
-            if skip_gone(connection, set(ids) - {item.delivery_id for item in claimed}, now):
+            taken = _mark_claimed(connection, row.id, room, after, fence, lease_until, now)
+            self._reached[name] = (row.id, taken[-1][0] if taken else 0)
+            claimed = load_allowed(connection, sorted(taken), row.list)
+            if skip_gone(connection, {one[0] for one in taken} - {one.delivery_id for one in claimed}, now):
                 complete_editions(connection, now, row.id)
             return Batch(_edition(row), tuple(claimed))
 
@@ -162,8 +163,9 @@ class Ledger:
             others = [item for item in settled if item.settlement.state != "sent"]
             prefer_indexes(connection)
             theirs = settle_accepted(connection, fence, accepted, now)
-            theirs |= {item.delivery_id for item in others if settle_one(connection, fence, item, now)}
-            write_attempts(connection, [item for item in settled if item.delivery_id in theirs])
+            known = [item for item in others if settle_one(connection, fence, item, now)]
+            write_attempts(connection, known)
+            theirs.update(item.delivery_id for item in known)
             note_channel(connection, channel_name, settled, theirs, now)
             complete_editions(connection, now)
 
@@ -229,6 +231,19 @@ def _seconds_to_next(connection: Connection, name: str, now: datetime) -> float 
     return None if soonest is None else max((soonest - now).total_seconds(), 0.01)
 
 
+_CHOSEN = """
+SELECT id FROM delivery WHERE edition_id = :edition AND state = 'queued' AND id > :after
+AND (not_before IS NULL OR not_before <= :now) ORDER BY id LIMIT :most
+"""
+_TAKE = """
+UPDATE delivery SET state = 'claimed', fence = :fence, lease_until = :until, changed_at = :now
+WHERE id {among} AND state = 'queued' RETURNING id, recipient_id, attempts
+"""
+_TAKE_SQLITE = _TAKE.replace("{among}", f"IN ({_CHOSEN})")
+#: As an array the choice is made once and looked up by key.
+_TAKE_POSTGRES = _TAKE.replace("{among}", f"= ANY(ARRAY({_CHOSEN} FOR UPDATE SKIP LOCKED))")
+
+
 def _mark_claimed(
     connection: Connection,
     edition_id: int,
@@ -237,27 +252,18 @@ def _mark_claimed(
     fence: str,
     lease_until: datetime,
     now: datetime,
-) -> list[int]:
+) -> list[Row]:
     """Claim the next queued deliveries behind `after`; where these are not enough, the ones before it too."""
-    candidates = (
-        select(delivery.c.id)
-        .where(
-            delivery.c.edition_id == edition_id,
-            delivery.c.state == "queued",
-            delivery.c.id > after,
-            or_(delivery.c.not_before.is_(None), delivery.c.not_before <= now),
-        )
-        .order_by(delivery.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    rows = connection.execute(
-        update(delivery)
-        .where(delivery.c.id.in_(candidates.scalar_subquery()), delivery.c.state == "queued")
-        .values(state="claimed", fence=fence, lease_until=lease_until, changed_at=now)
-        .returning(delivery.c.id)
-    ).all()
-    ids = sorted(row[0] for row in rows)
-    if after and len(ids) < limit:
-        ids += _mark_claimed(connection, edition_id, limit - len(ids), 0, fence, lease_until, now)
-    return ids
+    values = {
+        "edition": edition_id,
+        "most": limit,
+        "after": after,
+        "fence": fence,
+        "until": lease_until.timestamp(),
+        "now": now.timestamp(),
+    }
+    rows = ask(connection, _TAKE_SQLITE if connection.dialect.name == "sqlite" else _TAKE_POSTGRES, values)
+    rows.sort()
+    if after and len(rows) < limit:
+        rows += _mark_claimed(connection, edition_id, limit - len(rows), 0, fence, lease_until, now)
+    return rows

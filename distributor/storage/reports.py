@@ -15,6 +15,7 @@ from distributor.core.reporting import (
     NoticeRow,
 )
 from distributor.storage.click_reports import ClickReports
+from distributor.storage.receipts import find_kept
 from distributor.storage.stuck import StuckReports
 from distributor.storage.tables import (
     attempt,
@@ -79,6 +80,7 @@ class Reports(ClickReports, StuckReports):
                 subscriber.c.address,
                 attempt.c.receipt,
                 attempt.c.detail,
+                attempt.c.outcome,
             )
             .join(edition, edition.c.id == delivery.c.edition_id)
             .outerjoin(subscriber, subscriber.c.id == delivery.c.recipient_id)
@@ -94,7 +96,10 @@ class Reports(ClickReports, StuckReports):
         if edition_id is not None:
             query = query.where(delivery.c.edition_id == edition_id)
         with self._database.read() as connection:
-            return [_delivery_row(row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+            paged = {row.id: row.edition_id for row in rows if row.state == "sent" and row.outcome != "sent"}
+            kept = find_kept(connection, paged)
+        return [_delivery_row(row, kept.get(row.id, row)) for row in rows]
 
     def list_editions(self, *, limit: int = 50, state: str = "", channel_name: str = "") -> list[EditionRow]:
         """The newest editions first, with their deliveries by state."""
@@ -195,7 +200,7 @@ def _sums(row: Any) -> dict[str, int]:
     return {state: number for state, number in sums.items() if number}
 
 
-def _delivery_row(row: Any) -> DeliveryRow:
+def _delivery_row(row: Any, said: Any) -> DeliveryRow:
     return DeliveryRow(
         row.id,
         row.edition_id,
@@ -206,8 +211,8 @@ def _delivery_row(row: Any) -> DeliveryRow:
         row.state,
         row.reason or "",
         row.attempts,
-        row.receipt or "",
-        row.detail or "",
+        said.receipt or "",
+        said.detail or "",
         row.not_before,
         bool(row.may_duplicate),
         row.changed_at,

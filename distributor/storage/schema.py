@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest migration this program knows. A test compares it with the folder of migrations.
-HEAD = "0002"
-KNOWN = ("0001", "0002")
+HEAD = "0003"
+KNOWN = ("0001", "0002", "0003")
 
 #: What the file of a backup is called besides the database's name while it takes the database's place.
 RESTORING = ".restoring"

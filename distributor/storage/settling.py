@@ -12,7 +12,9 @@ from distributor.core.breaker import GONE, REFUSED, add_endings, find_trouble
 from distributor.core.delivery import CLOSED
 from distributor.core.sending import Settled
 from distributor.storage.among import is_among
+from distributor.storage.asking import ask, write_numbers
 from distributor.storage.notices import add_notice, set_pause, touch_channel, upsert_attempts
+from distributor.storage.receipts import add_pages
 from distributor.storage.tables import channel, delivery, edition, subscriber
 
 #: Who paused a channel that refuses too much.
@@ -31,22 +33,53 @@ def _is_late(fence: str, number: int) -> ColumnElement[bool]:
     return and_(delivery.c.fence == fence, delivery.c.state == "unknown", delivery.c.attempts == number)
 
 
+#: Nearly always a whole batch is accepted as it was claimed.
+_ACCEPT = """
+UPDATE delivery SET state = 'sent', attempts = :number, reason = NULL, lease_until = NULL, not_before = NULL,
+changed_at = :now
+WHERE id AMONG :ids AND fence = :fence AND state = 'claimed' AND attempts = :number - 1 RETURNING id, edition_id
+"""
+
+
 def settle_accepted(connection: Connection, fence: str, items: Sequence[Settled], now: datetime) -> set[int]:
-    """The ids that are sent now. One statement for all that share an attempt's number: nearly always the batch."""
-    by_number: dict[int, list[int]] = {}
+    """The ids that are sent now, with the evidence of it. One statement and one page of receipts for all that share
+    an attempt's number: nearly always the batch."""
+    by_number: dict[int, list[Settled]] = {}
     for item in items:
-        by_number.setdefault(item.number, []).append(item.delivery_id)
+        by_number.setdefault(item.number, []).append(item)
     done: set[int] = set()
-    for number, ids in by_number.items():
-        values = {"state": "sent", "attempts": number, "reason": None, "lease_until": None, "not_before": None}
-        rows = connection.execute(
-            update(delivery)
-            .where(is_among(connection, delivery.c.id, ids), or_(_is_held(fence, number), _is_late(fence, number)))
-            .values(changed_at=now, **values)
-            .returning(delivery.c.id)
-        )
-        done.update(rows.scalars().all())
+    for number, same in by_number.items():
+        paged = _settle_batch(connection, fence, number, same, now) if len(same) > 1 else set()
+        rest = [item for item in same if item.delivery_id not in paged]
+        told = _settle_rest(connection, fence, number, rest, now) if rest else set()
+        write_attempts(connection, [item for item in rest if item.delivery_id in told])
+        done |= paged | told
     return done
+
+
+def _settle_batch(
+    connection: Connection, fence: str, number: int, items: Sequence[Settled], now: datetime
+) -> set[int]:
+    ids = write_numbers(connection, [item.delivery_id for item in items])
+    values = {"ids": ids, "fence": fence, "number": number, "now": now.timestamp()}
+    done: dict[int, int] = dict(ask(connection, _ACCEPT, values))
+    add_pages(connection, done, items)
+    return set(done)
+
+
+def _settle_rest(
+    connection: Connection, fence: str, number: int, items: Sequence[Settled], now: datetime
+) -> set[int]:
+    """Those of one voice, and those whose answer came late."""
+    ids = [item.delivery_id for item in items]
+    values = {"state": "sent", "attempts": number, "reason": None, "lease_until": None, "not_before": None}
+    rows = connection.execute(
+        update(delivery)
+        .where(is_among(connection, delivery.c.id, ids), or_(_is_held(fence, number), _is_late(fence, number)))
+        .values(changed_at=now, **values)
+        .returning(delivery.c.id)
+    )
+    return set(rows.scalars().all())
 
 
 def settle_one(connection: Connection, fence: str, item: Settled, now: datetime) -> bool:

@@ -216,6 +216,21 @@ attempt = Table(
     Column("receipt", Text),
 )
 
+#: Evidence of many first answers at once: a yes to each of a batch's readers, in one row (storage/receipts.py).
+receipt_page = Table(
+    "receipt_page",
+    metadata,
+    Column("edition_id", Id, ForeignKey("edition.id"), primary_key=True),
+    #: The lowest and the highest delivery on the page.
+    Column("first_id", Id, primary_key=True),
+    Column("last_id", Id, nullable=False),
+    #: Which try of each of them it was.
+    Column("number", Integer, nullable=False),
+    #: When the first of them was started.
+    Column("started_at", Instant, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
 subscriber = Table(
     "subscriber",
     metadata,
