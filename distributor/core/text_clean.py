@@ -36,6 +36,11 @@ def strip_controls(text: str) -> str:
     return _UNWANTED.sub("", _LINE_BREAK.sub("\n", text))
 
 
+def make_storable(text: str) -> str:
+    """As `strip_controls`, nearly for nothing where there is nothing to strip: what a service said, for every copy."""
+    return text if text.isprintable() else strip_controls(text)
+
+
 def clean_text(text: str) -> str:
     """One line of plain text: no controls, composed characters (NFC), single spaces, none at the ends."""
     return _SPACES.sub(" ", unicodedata.normalize("NFC", strip_controls(text))).strip()

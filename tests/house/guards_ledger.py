@@ -94,8 +94,8 @@ LEDGER = (
         2,
         "an answer nobody understands is unknown, never queued again",
         "core/delivery.py",
-        'return Settlement("unknown", str(outcome)',
-        'return Settlement("queued", str(outcome)',
+        'return Settlement("unknown", said',
+        'return Settlement("queued", said',
         f"{_DELIVERY}::test_what_may_have_gone_out_is_never_simply_queued_again",
     ),
     Guard(
