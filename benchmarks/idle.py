@@ -1,7 +1,9 @@
 """The whole product with nothing to do: CPU and memory over a minute, with 20 sources that have nothing new.
 
-Goal: under 1 % of one CPU. The yardstick is zero; nothing else on the machine is counted. The sources answer 304,
-asked every two minutes; channels of every kind are open and have nothing to send.
+Goals: under 1 % of one CPU, and under 80 MB. The yardstick is zero; nothing else on the machine is counted. The
+sources answer 304, each asked once within the minute; channels of every kind are open and have nothing to send.
+Memory is that of all processes of the product, a page that they share with others divided among them (PSS), after
+the second start: the very first one also makes the database, and reads every feed, in a process that then rests.
 
 python -m benchmarks.idle [--full]
 """
@@ -19,8 +21,9 @@ from benchmarks.rigs.product import Product, compile_bytecode, make_channels, ru
 from benchmarks.rigs.rounds import choose, end, say
 
 GOAL_PERCENT = 1.0
+GOAL_MEGABYTES = 80.0
 SOURCES = 20
-EVERY = "2m"
+EVERY = "1m"
 
 
 def write_newsroom(folder: Path, feeds: int) -> Path:
@@ -36,8 +39,9 @@ def write_newsroom(folder: Path, feeds: int) -> Path:
     return write_config(folder, sources=sources, channels=channels, schedules=schedules)
 
 
-def measure(product: Product, settle: float, seconds: float) -> tuple[float, float]:
-    """Percent of one CPU over `seconds`, after `settle` seconds in which the start and the first polls end."""
+def measure(product: Product, settle: float, seconds: float) -> tuple[float, dict[str, float]]:
+    """Percent of one CPU over `seconds`, after `settle` seconds in which the start and the first polls end; and the
+    memory at the end."""
     product.wait_for("/readyz")
     time.sleep(settle)
     cpu, started = product.read_cpu(), time.monotonic()
@@ -49,17 +53,19 @@ def measure(product: Product, settle: float, seconds: float) -> tuple[float, flo
 def main() -> int:
     settle, seconds = choose((0.5, 1.0), (8.0, 60.0), (15.0, 600.0))
     compile_bytecode()
-    with (
-        tempfile.TemporaryDirectory() as name,
-        run_feeds() as feeds,
-        run_product(write_newsroom(Path(name), feeds.port)) as product,
-    ):
-        percent, megabytes = measure(product, settle, seconds)
-    is_met = percent < GOAL_PERCENT
+    with tempfile.TemporaryDirectory() as name, run_feeds() as feeds:
+        config = write_newsroom(Path(name), feeds.port)
+        with run_product(config) as product:
+            _, first = measure(product, settle / 2, settle / 2)
+        with run_product(config) as product:
+            percent, memory = measure(product, settle, seconds)
+    is_quiet, is_small = percent < GOAL_PERCENT, memory["own"] < GOAL_MEGABYTES
     print(f"idle for {seconds:.0f} s, {SOURCES} sources asked every {EVERY}, a channel of each kind")
-    print(f"  CPU       {percent:8.2f} %   goal {GOAL_PERCENT} %: {say(is_met)}")
-    print(f"  memory    {megabytes:8.0f} MB")
-    return end(is_met)
+    print(f"  CPU                       {percent:8.2f} %   goal {GOAL_PERCENT} %: {say(is_quiet)}")
+    print(f"  memory                    {memory['own']:8.0f} MB  goal {GOAL_MEGABYTES:.0f} MB: {say(is_small)}")
+    print(f"    what is shared in full  {memory['resident']:8.0f} MB")
+    print(f"    after the very first start {first['own']:5.0f} MB")
+    return end(is_quiet and is_small)
 
 
 if __name__ == "__main__":

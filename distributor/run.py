@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import select
@@ -61,6 +62,9 @@ def run_until_stopped(settings: Settings, roles: str) -> int:
         process = Process(settings, wanted)
         try:
             process.start()
+            # What is there now stays until the end: the collector need not walk through it again and again.
+            gc.collect()
+            gc.freeze()
             wait_for(stop)
         finally:
             process.stop()

@@ -48,9 +48,12 @@ class Product:
         """User and system seconds of the process and of the children it has waited for or still has."""
         return sum(read_cpu_of(pid) for pid in (self.process.pid, *list_children(self.process.pid)))
 
-    def read_megabytes(self) -> float:
-        """Resident memory, of the process and its children."""
-        return sum(_read_resident(pid) for pid in (self.process.pid, *list_children(self.process.pid)))
+    def read_megabytes(self) -> dict[str, float]:
+        """Memory of the process and its children. "resident" counts pages that they share with each other and with
+        other programs (the interpreter, libraries) for each of them; "own" gives everybody its part of such a page
+        (the kernel's PSS)."""
+        found = [_read_memory(pid) for pid in (self.process.pid, *list_children(self.process.pid))]
+        return {name: sum(one[field] for one in found) for name, field in (("resident", "Rss"), ("own", "Pss"))}
 
 
 def write_config(folder: Path, **sections: Any) -> Path:
@@ -137,6 +140,10 @@ def list_children(pid: int) -> Sequence[int]:
     return found
 
 
-def _read_resident(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def _read_memory(pid: int) -> dict[str, float]:
+    """Megabytes by the names of the kernel's smaps_rollup; nothing of a process that is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
+    except (FileNotFoundError, ProcessLookupError):
+        return {"Rss": 0.0, "Pss": 0.0}
+    return {name: int(rest.split()[0]) * 1024 / 1e6 for name, _, rest in (line.partition(":") for line in lines)}

@@ -29,7 +29,7 @@ from distributor.core.points import reach
 PATIENCE = 20.0
 #: Bytes of address space the child may have.
 MEMORY = 1024 * 1024 * 1024
-_IDLE_SECONDS = 300.0
+_IDLE_SECONDS = 60.0
 _SIZES = struct.Struct("!II")
 _START = "import sys; sys.path[:] = {path!r}; from distributor.sources.reader import serve; serve({memory})"
 
@@ -43,7 +43,7 @@ TASKS = {
 class Reader:
     """Runs one task at a time in a child process, started at first use and again after it failed. Thread-safe.
 
-    The child ends with its parent, also after kill -9, and by itself after five idle minutes.
+    The child ends with its parent, also after kill -9, and by itself after an idle minute.
     """
 
     def __init__(self, patience: float = PATIENCE, memory: int = MEMORY) -> None:
