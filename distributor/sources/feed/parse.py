@@ -73,7 +73,7 @@ def read_drafts(text: FeedText, now: datetime) -> list[Draft]:
     if is_json(text.body):
         return read_json_feed(text, now)
     entries, language = read_quickly(text) or ask_feedparser(text)
-    return [_read_entry(entry, text, language, now) for entry in entries]
+    return [read_entry(entry, text, language, now) for entry in entries]
 
 
 def ask_feedparser(text: FeedText) -> tuple[list[dict[str, Any]], str]:
@@ -120,7 +120,7 @@ def _describe_page(text: FeedText) -> str:
     return f"{text.url} is no feed: neither RSS, Atom, RDF nor JSON Feed was found in it"
 
 
-def _read_entry(entry: Any, text: FeedText, language: str, now: datetime) -> Draft:
+def read_entry(entry: Any, text: FeedText, language: str, now: datetime) -> Draft:
     contents = [part for part in _dicts(entry, "content") if isinstance(part.get("value"), str)]
     content = max(contents, key=lambda part: (_is_markup(part), len(part["value"])), default={})
     summary = dict.get(entry, "summary_detail") or {"value": _text(entry, "summary"), "type": "text/html"}

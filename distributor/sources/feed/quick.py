@@ -241,7 +241,7 @@ class _Reading:
 
     def _finish_author(self, name: str, text: str) -> None:
         if self._person.keys() & {"name", "detail"}:
-            self._entry.data.setdefault("authors", []).append({"name": self._person.get("name", "")})
+            self._entry.add_person(self._person.get("name", ""))
         elif self._person:
             raise Unsure("an author of unknown parts")
         else:

@@ -28,13 +28,14 @@ class QuickEntry:
     `depth` says how far inside the entry an element stands, from 0: what stands further out counts more.
     """
 
-    __slots__ = ("_depths", "_fix", "_title_depth", "data", "has_content", "is_atom")
+    __slots__ = ("_author_form", "_depths", "_fix", "_title_depth", "data", "has_content", "is_atom")
 
     def __init__(self, fix: Callable[[str], str], *, is_atom: bool, has_content: bool) -> None:
         self._fix = fix
         self.data: dict[str, Any] = {}
         self.is_atom = is_atom
         self.has_content = has_content
+        self._author_form = ""
         self._title_depth = -1
         self._depths: dict[str, int] = {}
 
@@ -46,6 +47,17 @@ class QuickEntry:
             if not found:
                 raise Unsure("an author with an address")
             name = (found[1] or "").strip()
+        self._add_name(name, "text")
+
+    def add_person(self, name: str) -> None:
+        """An author told in parts."""
+        self._add_name(name, "parts")
+
+    def _add_name(self, name: str, form: str) -> None:
+        # feedparser writes authors of one form over those of the other.
+        self._author_form = self._author_form or form
+        if self._author_form != form:
+            raise Unsure("authors of two forms")
         self.data.setdefault("authors", []).append({"name": name})
 
     def tell_title(self, attributes: Attributes, text: str, base: str, depth: int) -> None:

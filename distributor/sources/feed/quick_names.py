@@ -123,12 +123,11 @@ class Names(dict[str, str]):
         return name
 
     def read_attributes(self, attributes: dict[str, str]) -> dict[str, str]:
-        """As feedparser has them: names, relations and types in lower case; without those of other namespaces."""
+        """As feedparser has them: names, relations and types in lower case. Nobody reads foreign ones."""
         found = {}
         for raw, value in attributes.items():
-            key = raw.lower() if " " not in raw else self._read_foreign(raw.split(" "))
-            if key:
-                found[key] = value.lower() if key in ("rel", "type") else value
+            key = raw.lower() if " " not in raw else self._read_foreign(raw.split(" ")) or raw
+            found[key] = value.lower() if key in ("rel", "type") else value
         return found
 
     def _read_foreign(self, parts: list[str]) -> str:
