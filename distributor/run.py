@@ -25,6 +25,7 @@ from distributor.storage import join_stores, schema
 from distributor.storage.aftermath import check_in
 from distributor.storage.backup import upgrade_with_backup
 from distributor.storage.database import Database
+from distributor.storage.links import Links
 from distributor.storage.lock import Lock, lock_database
 from distributor.storage.regular_backups import RegularBackups
 from distributor.storage.workers import BEAT_SECONDS
@@ -123,6 +124,9 @@ class Process:
         """Raises StorageError or SettingsError, then nothing keeps running."""
         database = Database(self._settings.database_url.get_secret_value())
         self._later("database", database.close)
+        if self._roles == {"web"} and not Links(database).may_count():
+            self._start_redirector(database)
+            return
         lock = self._prepare(database)
         app = App(self._settings, join_stores(database, self._settings.state_dir))
         self._app = app
@@ -145,6 +149,8 @@ class Process:
             self._start_clock(app, upkeep, site)
         if site is not None:
             site.is_starting = False
+        else:
+            self._start_counting(app)
         log.info("running: %s", ", ".join(sorted(self._roles)))
 
     def stop(self) -> None:
@@ -219,6 +225,22 @@ class Process:
         self._later("web", site.stop)
         site.start()
         return site
+
+    def _start_redirector(self, database: Database) -> None:
+        """Redirects need no more than to read links; nothing else of the role web can do without writing."""
+        from distributor.redirector import Redirector
+
+        redirector = Redirector(self._settings, database)
+        self._later("redirects", redirector.stop)
+        redirector.start()
+
+    def _start_counting(self, app: App) -> None:
+        """For processes on this machine that redirect and may not write."""
+        from distributor.web.counting import COUNT_OTHERS_EVERY, Counting
+
+        counting = Counting(app, COUNT_OTHERS_EVERY)
+        self._later("counting", counting.stop)
+        counting.start()
 
     def _start_clock(self, app: App, upkeep: Upkeep, site: PublicSite | None) -> None:
         attention = attend(app) if app.storage.database.is_sqlite else None

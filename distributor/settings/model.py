@@ -155,6 +155,13 @@ class WebSettings(Section):
         description="Networks of the web servers or proxies before it, such as 10.0.0.0/8. Their X-Forwarded-For "
         "is believed; this machine's always is.",
     )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that redirect readers: as many as processors, where one is not fast enough. About "
+        "40 MB each.",
+    )
     console_token: SecretStr | None = Field(
         default=None,
         description="Opens the status page and /metrics from other machines, as a bearer token or as a password. "

@@ -36,6 +36,14 @@ class Links:
             ).all()
         return [(row.id, row.slug, row.target) for row in rows]
 
+    def may_count(self) -> bool:
+        """Whether this database user may store clicks. Also True where there is no such table yet."""
+        if self._database.is_sqlite:
+            return True
+        with self._database.read() as connection:
+            found = connection.execute(text("SELECT has_table_privilege(to_regclass('click'), 'INSERT')")).scalar()
+        return found is not False
+
     def position(self, journal_name: str) -> int:
         """How far a click journal has been counted, in bytes."""
         with self._database.read() as connection:

@@ -123,7 +123,8 @@ def measure_journal(app: App, public: PublicSite) -> ClickJournalState:
             waiting += max((public.folder / name).stat().st_size - app.storage.links.position(name), 0)
         except FileNotFoundError:
             continue  # counted and deleted meanwhile
-    return ClickJournalState(waiting, public.journal.written, public.journal.lost)
+    clicks = public.clicks
+    return ClickJournalState(waiting, clicks.written, clicks.lost)
 
 
 def measure_disk(app: App) -> float:

@@ -3,46 +3,42 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
+import socket
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from distributor.app import App
-from distributor.core.clicks import classify
-from distributor.core.errors import DistributorError
-from distributor.pipeline.track import Rules, drain
 from distributor.web.answers import make_missing_page
-from distributor.web.public.clicks import SUFFIX, ClickFiles, ClickJournal
+from distributor.web.counting import Counting
+from distributor.web.extra_processes import ExtraProcess
+from distributor.web.public.clicks import ClickJournal
 from distributor.web.public.redirect import LinkMap, Redirects, keep_fresh, make_protocol
-from distributor.web.public.salts import DailySalts
 from distributor.web.public.traits import Proxies
-from distributor.web.server import WebServer
+from distributor.web.redirect_site import Order
+from distributor.web.server import WebServer, wait_for_port
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two rounds of counting.
-COUNT_EVERY = 1.0
-#: Rounds after which is counted though no journal grew: a journal whose process is gone can be deleted.
-ROUNDS_PER_COUNT = 10
-#: Rounds of counting between two rounds of forgetting: about half an hour.
-ROUNDS_PER_TIDYING = 1800
-#: How long a single click is kept (facts/reliability.md section 5); the sums by hour are kept for good.
-KEEP_CLICKS = timedelta(days=30)
+
+@dataclass(frozen=True)
+class Written:
+    """Clicks since the start, of all processes for redirects."""
+
+    written: int
+    lost: int
 
 
 class PublicSite:
-    """The web role of one process."""
+    """The web role of one process, with more processes for redirects beside it where so many are set."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.folder = app.state_dir / "clicks"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.journal = ClickJournal(self.folder)
+        self.counting = Counting(app)
+        self.folder, self.files = self.counting.folder, self.counting.files
+        self._journal = ClickJournal(self.folder)
         links = app.storage.links
         self._map = LinkMap(links.find_target, NewLinks(app).list_targets, time.monotonic)
         #: Set when a clock runs in this process; pages ask it how long ago it ticked.
@@ -51,72 +47,66 @@ class PublicSite:
         #: Both are said by /readyz, and by whoever runs this process.
         self.is_starting = True
         self.is_stopping = False
+        not_found = make_missing_page()
         self.redirects = Redirects(
             self._map,
-            self.journal,
+            self._journal,
             _now_ms,
             beyond=self._make_application(),
             proxies=Proxies(app.settings.web.trusted_proxies),
-            not_found=make_missing_page().encode(),
+            not_found=not_found.encode(),
         )
-        web = app.settings.web
-        self.server = WebServer(
+        self.server = self._make_server()
+        self.extra = self._make_extra(not_found)
+
+    def _make_server(self) -> WebServer:
+        web = self._app.settings.web
+        if web.processes > 1:
+            wait_for_port(web.host, web.port)
+        return WebServer(
             self.redirects,
             web.host,
             web.port,
             protocol=make_protocol(self.redirects),
-            background=lambda: keep_fresh(self._map, self.journal),
+            background=lambda: keep_fresh(self._map, self._journal),
+            is_shared=web.processes > 1,
         )
-        self._counter = threading.Thread(target=self._count_until_stopped, name="clicks", daemon=True)
-        self._stop = threading.Event()
-        self.files = ClickFiles(self.folder)
-        edition_of = lru_cache(maxsize=20_000)(links.find_edition)
-        self._rules = Rules(classify, DailySalts(self.folder).get, edition_of)
+
+    def _make_extra(self, not_found: str) -> list[ExtraProcess]:
+        web = self._app.settings.web
+        url = self._app.settings.database_url.get_secret_value()
+        trusted = tuple(web.trusted_proxies)
+        order = Order(url, web.host, self.server.port, str(self.folder), trusted, not_found, is_shared=True)
+        return [ExtraProcess(number, order, self._make_way) for number in range(2, web.processes + 1)]
+
+    def _make_way(self) -> socket.socket:
+        from distributor.web.public.hand_over import make_way
+
+        ours, theirs = make_way()
+        self.server.take_over(ours)
+        return theirs
+
+    @property
+    def clicks(self) -> Written:
+        own, extra = self._journal, self.extra
+        written = own.written + sum(one.written for one in extra)
+        return Written(written, own.lost + sum(one.lost for one in extra))
 
     def start(self) -> None:
         self.server.start()
-        self._counter.start()
+        for one in self.extra:
+            one.start()
+        self.counting.start()
         log.info("listening on %s:%d", self._app.settings.web.host, self.server.port)
 
     def stop(self) -> None:
         """Finish open requests, then count what they left."""
         self.is_stopping = True
+        for one in self.extra:
+            one.stop()
         self.server.stop()
-        self._stop.set()
-        if self._counter.ident is not None:
-            self._counter.join(10.0)
-        self.journal.close()
-        self.count()
-
-    def count(self) -> bool:
-        """One round of counting; what cannot be counted now stays in the journal. Whether all went well."""
-        try:
-            drain(self.files, self._app.storage.links, self._rules)
-            return True
-        except DistributorError as error:
-            log.warning("clicks are not counted yet, they are safe in the journal: %s", error)
-        except Exception:  # a bug in counting must not end it for ever; the journal keeps the clicks
-            log.exception("clicks are not counted yet, they are safe in the journal")
-        return False
-
-    def _count_until_stopped(self) -> None:
-        rounds = 0
-        seen: object = None
-        while not self._stop.wait(COUNT_EVERY):
-            sizes = measure_files(self.folder)
-            if sizes != seen or rounds % ROUNDS_PER_COUNT == 0:
-                seen = sizes if self.count() else None
-            if rounds % ROUNDS_PER_TIDYING == 0:
-                self.tidy()
-            rounds += 1
-
-    def tidy(self) -> None:
-        """Blank the visitors' marks of closed days; single clicks go after a month, their sums stay."""
-        now = self._app.clock()
-        try:
-            self._app.storage.links.forget_visitors(now - timedelta(days=1), now - KEEP_CLICKS)
-        except DistributorError as error:
-            log.warning("visitors' marks are blanked later: %s", error)
+        self._journal.close()
+        self.counting.stop()
 
     def _make_application(self) -> Any:
         from distributor.web.app import create_app
@@ -141,12 +131,6 @@ class NewLinks:
         found = self._links.list_targets(after_id)
         self._mark = None if found else mark
         return found
-
-
-def measure_files(folder: Path) -> object:
-    """A value that differs when a click journal grew, came or went."""
-    with os.scandir(folder) as entries:
-        return sorted((entry.name, entry.stat().st_size) for entry in entries if entry.name.endswith(SUFFIX))
 
 
 def _now_ms() -> int:

@@ -16,6 +16,9 @@ from distributor.core.errors import SettingsError
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
+#: How often, and in what steps, to wait for a port that is about to become free.
+WAIT_TIMES = 25
+WAIT_SECONDS = 0.2
 #: Connections the kernel keeps for us while we are busy.
 BACKLOG = 2048
 
@@ -31,13 +34,16 @@ class WebServer:
         *,
         protocol: type[asyncio.Protocol] | None = None,
         background: Callable[[], Awaitable[None]] | None = None,
+        is_shared: bool = False,
     ) -> None:
+        """`is_shared`: other processes of ours listen on the same port, and the kernel deals connections out."""
         self._application = application
         self._protocol = protocol
         self._background = background
-        self._socket = bind(host, port)
+        self._socket = bind(host, port, is_shared)
         self._server: Any = None
         self._loop: asyncio.AbstractEventLoop
+        self._ends: list[Callable[[], None]] = []
         self._stop: asyncio.Event | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._started = threading.Event()
@@ -59,6 +65,19 @@ class WebServer:
         if self._thread.ident is not None:
             self._thread.join(STOP_SECONDS)
         self._socket.close()
+
+    def take_over(self, way: socket.socket) -> None:
+        """Serve the connections that come from another process by `way`; it is closed with the loop."""
+        from distributor.web.public.hand_over import receive
+
+        self._loop.call_soon_threadsafe(lambda: self._ends.append(receive(way, self._make_protocol)))
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        config, server = self._server.config, self._server
+        made: asyncio.Protocol = config.http_protocol_class(
+            config=config, server_state=server.server_state, app_state=server.lifespan.state, _loop=self._loop
+        )
+        return made
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
@@ -91,6 +110,8 @@ class WebServer:
         try:
             await self._server.serve(sockets=[self._socket])
         finally:
+            for end in self._ends:
+                end()
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -117,11 +138,12 @@ def _make_server(config: Any) -> Any:
     return Server()
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; SettingsError names who may be in the way."""
+def bind(host: str, port: int, is_shared: bool = False) -> socket.socket:
+    """A listening socket; SettingsError names who may be in the way. `is_shared` as in WebServer."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     one = socket.socket(family, socket.SOCK_STREAM)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(is_shared))
     try:
         one.bind((host, port))
         # From here on connections wait for the loop instead of being refused, and nobody else gets the port.
@@ -132,6 +154,18 @@ def bind(host: str, port: int) -> socket.socket:
         raise SettingsError([f"web.listen: cannot listen on {host}:{port} ({error.strerror}); {fix}"]) from None
     one.setblocking(False)
     return one
+
+
+def wait_for_port(host: str, port: int) -> None:
+    """Before a shared port is taken: nobody else may listen there. Processes that a killed one left behind get some
+    seconds to go. Raises SettingsError."""
+    for _ in range(WAIT_TIMES if port else 0):
+        try:
+            bind(host, port).close()
+            return
+        except SettingsError:
+            time.sleep(WAIT_SECONDS)
+    bind(host, port).close()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

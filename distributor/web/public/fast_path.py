@@ -84,6 +84,8 @@ class FastPath(HttpToolsProtocol):
     _head_size = 0
     _until = 0.0
     _last_answer = 0.0
+    #: What another process has read from this connection before it gave it to us.
+    read_before = b""
     #: Of a peer that is no proxy, found once for the whole connection.
     _network: bytes | None = None
     # The status line with uvicorn's date and server headers; uvicorn makes a new list each second.
@@ -101,6 +103,8 @@ class FastPath(HttpToolsProtocol):
         # Who connects and says nothing is let go as well.
         self._last_answer = self.loop.time()
         self._set_timer(self.timeout_keep_alive)
+        if self.read_before:
+            self.data_received(self.read_before)
 
     def data_received(self, data: bytes) -> None:
         at, size = 0, len(data)

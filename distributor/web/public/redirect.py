@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import resource
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +31,9 @@ CAPACITY = 100_000
 #: Seconds for which a slug that the database does not know is not asked for again.
 MISS_SECONDS = 5.0
 _MISSES = 10_000
+MOST_CONNECTIONS = 4096
+#: Files and connections that the rest of the program may need: the database, mail, journals.
+FILES_FOR_OTHERS = 200
 
 REDIRECT_HEADERS: list[tuple[bytes, bytes]] = [
     (b"cache-control", b"no-store"),
@@ -197,15 +202,24 @@ class Redirects:
         self.journal.append(record)
 
 
-def make_protocol(redirects: Redirects) -> type[asyncio.Protocol]:
+def make_protocol(redirects: Redirects, way: socket.socket | None = None) -> type[asyncio.Protocol]:
     """For uvicorn's `http=`: known links are answered right on the connection, the rest as ever.
 
     uvicorn's application must be the same `redirects`: what is odd in any way (a body, a part of a request, a slug
-    not in memory) goes there. The class belongs to one event loop.
+    not in memory) goes there. The class belongs to one event loop. With a `way` to the process that has the pages,
+    connections that ask for anything but links go there.
     """
-    from distributor.web.public.fast_path import Batch, FastPath
+    from distributor.web.public.fast_path import Batch
+    from distributor.web.public.hand_over import HandingOver
 
-    return type("RedirectProtocol", (FastPath,), {"redirects": redirects, "batch": Batch(redirects.journal)})
+    own = {"redirects": redirects, "batch": Batch(redirects.journal), "way": way}
+    return type("RedirectProtocol", (HandingOver,), {**own, "most_connections": find_room()})
+
+
+def find_room() -> int:
+    """Connections that may be open at a time: as many as leave files for the rest of the program."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(min(MOST_CONNECTIONS, allowed - FILES_FOR_OTHERS), FILES_FOR_OTHERS // 2)
 
 
 def _make_page(status: int, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
