@@ -29,8 +29,10 @@ demo: setup
 run: setup
 	@$(BIN)/distributor run $(ARGS)
 
+# Three for two processors: many tests wait for a timer or for another process. What is compiled is kept, whatever the
+# environment says: workers and the processes that tests start load it from there.
 test: setup-dev
-	@$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
 # ARGS="--minutes 10 --seed 7 --only ledger"; see tests/chaos.
 chaos: setup-dev

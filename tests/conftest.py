@@ -191,8 +191,10 @@ def ready_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 def storage(ready_database_url: str) -> "Iterator[Storage]":
     """Every store over a fresh database; a test that asks for it runs on both databases."""
     from distributor.storage import open_storage
+    from tests.shared_compiler import share_compiled
 
     opened = open_storage(ready_database_url)
+    share_compiled(opened.database)
     hasten(opened)
     yield opened
     opened.close()
@@ -202,9 +204,11 @@ def storage(ready_database_url: str) -> "Iterator[Storage]":
 def postgres_ready_storage(postgres_databases: PostgresDatabases) -> "Iterator[Storage]":
     """As `storage`, for what only PostgreSQL does."""
     from distributor.storage import open_storage
+    from tests.shared_compiler import share_compiled
 
     url = postgres_databases.lend_ready()
     opened = open_storage(url)
+    share_compiled(opened.database)
     yield opened
     opened.close()
     postgres_databases.take_back(url)

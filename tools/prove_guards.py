@@ -120,8 +120,8 @@ def remove(guard: Guard, folder: Path) -> str:
 
 def run_tests(tests: Sequence[str], folder: Path, *options: str, longest: float = LONGEST) -> int:
     """Pytest's exit code in the copy, which stands first on the path; -1 when it took too long."""
-    # What is compiled without a guard must not be kept.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"} if options else None
+    # What is compiled with all guards there is kept for the other runs, what is compiled without one is not.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1" if options else ""}
     try:
         done = subprocess.run(
             [*PYTEST, *options, *tests],
