@@ -37,7 +37,7 @@ def strip_controls(text: str) -> str:
 
 
 def make_storable(text: str) -> str:
-    """As `strip_controls`, nearly for nothing where there is nothing to strip: what a service said, for every copy."""
+    """As `strip_controls`, at nearly no cost where there is nothing to strip: for each reader's answer."""
     return text if text.isprintable() else strip_controls(text)
 
 

@@ -14,6 +14,7 @@ from distributor.core.identity import Known, SourceStats, Verdict, identity_keys
 from distributor.core.post import Post
 from distributor.core.source_state import PollResult, QuietPoll, SourceState, back_off
 from distributor.core.tally import count
+from distributor.core.text_clean import make_storable
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,9 @@ def poll(
         result = _ask(name, source, state, now)
     except SourceError as error:
         after = back_off(state, name, every, error, now)
-        store.note_failure(name, after.to_json(), str(error), after.next_poll_at, now)
-        return Polled(name, error=str(error))
+        why = make_storable(str(error))
+        store.note_failure(name, after.to_json(), why, after.next_poll_at, now)
+        return Polled(name, error=why)
     after = result.state
     if result.is_unchanged:
         quiet = QuietPoll(name, after.to_json(), after.next_poll_at, now)

@@ -12,6 +12,7 @@ from typing import Protocol
 from distributor.core.contracts import Channel
 from distributor.core.message import Accepted, Message
 from distributor.core.sending import UnknownDelivery
+from distributor.core.text_clean import make_storable
 
 log = logging.getLogger(__name__)
 
@@ -57,4 +58,5 @@ class Reconciler:
         if not isinstance(outcome, Accepted):
             return False
         log.info("delivery %d did go out: %s", one.delivery_id, outcome.detail, extra=told)
-        return self.ledger.prove_sent(one.delivery_id, outcome.receipt, outcome.detail, now)
+        receipt, detail = make_storable(outcome.receipt), make_storable(outcome.detail)
+        return self.ledger.prove_sent(one.delivery_id, receipt, detail, now)

@@ -83,8 +83,14 @@ class Events:
 
 
 def _make_storable(event: ServiceEvent) -> ServiceEvent:
-    words = {name: make_storable(getattr(event, name)) for name in ("kind", "key", "receipt", "address", "detail")}
-    return replace(event, **words)
+    return replace(
+        event,
+        kind=make_storable(event.kind),
+        key=make_storable(event.key),
+        receipt=make_storable(event.receipt),
+        address=make_storable(event.address),
+        detail=make_storable(event.detail),
+    )
 
 
 def _key(channel_name: str, event: ServiceEvent) -> str:

@@ -96,7 +96,7 @@ class ReaderMachine(RuleBasedStateMachine):
 
     @rule(who=people, list_name=st.sampled_from(("", *LISTS)))
     def unsuppress(self, who: str, list_name: str) -> None:
-        count = self.storage.recipients.unsuppress([who], list_name)
+        count = self.storage.recipients.unsuppress([who], list_name, self.now)
         assert count == (list_name in self.readers[who].barred)
         self.readers[who].barred.discard(list_name)
 
