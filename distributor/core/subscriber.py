@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 #: RFC 5321: longest address and longest part before the @.
 LONGEST_ADDRESS = 254
@@ -14,12 +16,12 @@ LONGEST_LOCAL_PART = 64
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _TOP = r"(?!..--)[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z]"
-_PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)+{_TOP})", re.ASCII)
+_PLAIN_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.ASCII)
+_PLAIN_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_TOP}", re.ASCII)
 _SPECIAL = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 
 
-@dataclass(frozen=True, slots=True)
-class NewSubscriber:
+class NewSubscriber(NamedTuple):
     """One reader as an import brings them. `key` is the address in the form that two spellings share."""
 
     address: str
@@ -49,14 +51,20 @@ def read_address(text: str) -> tuple[str, str]:
     The address has its domain in ASCII and lower case and its local part as typed; the key has that folded too.
     Raises ValueError with a sentence.
     """
-    plain = _PLAIN.fullmatch(text) if len(text) <= LONGEST_ADDRESS else None
-    if plain is None or plain[2].rpartition(".")[2].lower() in _SPECIAL:
+    local, _, typed = text.rpartition("@")
+    domain = _read_plain_domain(typed)
+    if not domain or len(text) > LONGEST_ADDRESS or not _PLAIN_LOCAL.fullmatch(local):
         local, domain = _ask_validator(text)
-    else:
-        local, domain = plain[1], plain[2].lower()
     if len(local) > LONGEST_LOCAL_PART:
         raise ValueError(f"has more than {LONGEST_LOCAL_PART} characters before the @")
     return f"{local}@{domain}", f"{local.lower()}@{domain}"
+
+
+@lru_cache(maxsize=8192)  # most readers have their mail at the same few
+def _read_plain_domain(text: str) -> str:
+    """The domain in lower case, "" for what is for the validator to judge."""
+    domain = text.lower() if len(text) <= LONGEST_ADDRESS and _PLAIN_DOMAIN.fullmatch(text) else ""
+    return "" if domain.rpartition(".")[2] in _SPECIAL else domain
 
 
 def address_key(text: str) -> str:

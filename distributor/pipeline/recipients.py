@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, TextIO
 
@@ -41,7 +42,7 @@ _NO = ("", "0", "no", "none", "false", "-")
 # What a spreadsheet would run, with the mark that keeps it from doing so.
 _FORMULA = re.compile(r"\s*(?:'?[=+\-@\t\r]\s*)+")
 # What cleaning would leave as it is; most names are that.
-_ORDINARY = re.compile(r"(?:[A-Za-z](?:[A-Za-z0-9.,'()-]| (?=[^ ]))*)?")
+_ORDINARY = re.compile(r"(?:[A-Za-z][A-Za-z0-9.,'()-]*(?: [A-Za-z0-9.,'()-]+)*)?")
 _GUARDED = re.compile(r"'(?=[=+\-@])")
 _EXPORTED = ("email", "name", "state", "since", "suppression", "status", "consent")
 
@@ -187,7 +188,7 @@ def _read_rows(records: Iterator[Record], lines: Lines, columns: _Columns) -> It
             fix = "look at a few names; if they are wrong, save the file as CSV UTF-8"
             yield Problem(record.line, "", "is not UTF-8 and was read as Windows-1252", fix, "nothing")
         cells = record.cells
-        if cells is None or (lines.number > record.line and columns.is_broken(cells)):
+        if cells is None or (record.lines > 1 and columns.is_broken(cells)):
             lines.give_back(after=1)
             yield Problem(record.line, "", "a quotation mark opens a field that never ends", "close or remove it")
         elif any(cells):
@@ -253,8 +254,8 @@ def _read_person(line: int, cells: list[str], columns: _Columns) -> NewSubscribe
     except ValueError as error:
         return Problem(line, "email", f"{_quote(cell)} {error}", "correct the address or delete the line")
     name = " ".join([_get(cells, index) for index in columns.name]).strip()
-    consent = _get(cells, columns.consent) if columns.consent >= 0 else ""
-    return NewSubscriber(address, key, _clean_name(name), _clean_consent(consent))
+    consent = _clean_consent(_get(cells, columns.consent)) if columns.consent >= 0 else ""
+    return NewSubscriber(address, key, _clean_name(name), consent)
 
 
 def _find_leaving(cells: list[str], columns: _Columns) -> str:
@@ -282,6 +283,7 @@ def _clean_name(text: str) -> str:
     return name if len(name) <= LONGEST_NAME else ""
 
 
+@lru_cache(maxsize=1024)  # a list has few forms, and a date each of them
 def _clean_consent(text: str) -> str:
     return _strip_formula(clean_text(text[: LONGEST_CONSENT * 4]))[:LONGEST_CONSENT] if text else ""
 

@@ -6,14 +6,17 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from itertools import starmap
+from typing import Any, BinaryIO, NamedTuple, cast
 
 #: Characters of one line that are read; what follows is left out, and its last field can be no address.
 LONGEST_LINE = 100_000
 #: Lines a quoted field may span before its quote is taken for a mistake.
 LONGEST_RECORD = 50
 DELIMITERS = ",;\t"
+
+#: Characters that are looked at together to see whether they are plain lines.
+_BLOCK = 65_536
 
 _CUT = "\ufffd\n"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -29,12 +32,12 @@ class _NeverClosed(Exception):
     """A quote was opened and the end of its field did not come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One row; `line` is where it begins, from 1. `cells` is None where a quote is never closed."""
 
     line: int
     cells: list[str] | None
+    lines: int = 1
 
 
 class Lines:
@@ -42,6 +45,7 @@ class Lines:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._text, self._is_utf8 = _open_text(stream)
+        self._pending, self._pending_size = io.StringIO(), 0
         self._again: deque[str] = deque()
         self._record: list[str] = []
         #: The last line handed out.
@@ -83,13 +87,41 @@ class Lines:
         """Let go of the stream, which stays open; nothing can be read after it."""
         self._text.detach()
 
+    def take_plain(self) -> list[str] | None:
+        """Many whole lines at once where each of them is a record: no quotes, no odd line ends, nothing to guess.
+
+        [] where the next lines must be read one by one, until `is_at_block_end`; None at the end of the file.
+        """
+        if self._again:
+            return []
+        text = self._text.read(_BLOCK)
+        if text and not text.endswith("\n"):
+            text += self._text.readline(LONGEST_LINE)
+        lines = _split_plain(text, self._is_utf8)
+        if lines:
+            self.number += len(lines)
+        else:
+            self._pending, self._pending_size = io.StringIO(text, newline=""), len(text)
+        return lines if text else None
+
+    @property
+    def is_at_block_end(self) -> bool:
+        """Whether every line that `take_plain` passed on has been read."""
+        return not self._again and self._pending.tell() == self._pending_size
+
     def _read(self) -> str:
-        line = self._text.readline(LONGEST_LINE)
+        line = self._read_part(LONGEST_LINE)
         if len(line) == LONGEST_LINE and line[-1] not in "\r\n":
-            while (rest := self._text.readline(LONGEST_LINE)) and rest[-1] not in "\r\n":
+            while (rest := self._read_part(LONGEST_LINE)) and rest[-1] not in "\r\n":
                 pass
             return self._decode(line[:-1]) + _CUT
         return self._decode(line)
+
+    def _read_part(self, most: int) -> str:
+        line = self._pending.readline(most)
+        if len(line) == most or line.endswith(("\n", "\r")):
+            return line
+        return line + self._text.readline(most - len(line))
 
     def _decode(self, line: str) -> str:
         """Each character of `line` is a byte, so that plain ASCII lines need no further look."""
@@ -114,8 +146,18 @@ def find_delimiter(line: str) -> str:
 
 def read_records(lines: Lines, delimiter: str) -> Iterator[Record]:
     """Every row. Where a quote is never closed its line alone is lost: the lines it swallowed are read again."""
+    while (block := lines.take_plain()) is not None:
+        if block:
+            plain = enumerate(csv.reader(block, delimiter=delimiter), lines.number - len(block) + 1)
+            yield from starmap(Record, plain)
+        else:
+            yield from _read_singly(lines, delimiter)
+
+
+def _read_singly(lines: Lines, delimiter: str) -> Iterator[Record]:
+    """The rows of a block that is not plain, and of what its last row goes on with."""
     reader = csv.reader(lines, delimiter=delimiter)
-    while True:
+    while not lines.is_at_block_end:
         lines.end_record()
         try:
             cells = next(reader)
@@ -127,7 +169,21 @@ def read_records(lines: Lines, delimiter: str) -> Iterator[Record]:
             yield Record(first, None)
             reader = csv.reader(lines, delimiter=delimiter)
             continue
-        yield Record(lines.first, cells)
+        yield Record(lines.first, cells, lines.number - lines.first + 1)
+    lines.end_record()
+
+
+def _split_plain(text: str, is_utf8: bool) -> list[str]:
+    """The lines of a block, [] where they may not be taken apart without a closer look."""
+    if '"' in text or text.count("\r") != text.count("\r\n"):
+        return []
+    if is_utf8 and not text.isascii():
+        try:
+            text = text.encode("latin-1").decode("utf-8")
+        except UnicodeDecodeError:
+            return []
+    lines = text.removesuffix("\n").split("\n") if text else []
+    return lines if len(max(lines, key=len, default="")) < LONGEST_LINE else []
 
 
 def _open_text(stream: BinaryIO) -> tuple[io.TextIOWrapper, bool]:
