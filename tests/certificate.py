@@ -7,13 +7,13 @@ import ipaddress
 from pathlib import Path
 
 
-def make_certificate(path: Path) -> Path:
-    """A self-signed certificate with its key for 127.0.0.1."""
+def make_certificate(path: Path, is_rsa: bool = False) -> Path:
+    """A self-signed certificate with its key for 127.0.0.1. `is_rsa`: for servers that know nothing else."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(65537, 2048) if is_rsa else ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (

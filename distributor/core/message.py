@@ -52,7 +52,10 @@ def hash_content(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+# What there is one of for each reader is not frozen: that takes three times as long to make. Nobody changes it.
+
+
+@dataclass(slots=True)
 class Recipient:
     """Who one message is for. `id` is 0 on a channel with one voice (a chat, an account)."""
 
@@ -76,7 +79,7 @@ class Edition:
     content: Content
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """One delivery's copy. All messages of one `send` call belong to the same edition."""
 
@@ -87,7 +90,7 @@ class Message:
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepted:
     """The service took it. `receipt` is the service's own id for the message.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from distributor.core.breaker import ACCEPTED, add_endings, find_trouble
+from distributor.core.breaker import ACCEPTED, WINDOW, add_endings, find_trouble
 from distributor.core.contracts import Wire
 from distributor.core.delivery import settle
 from distributor.core.errors import ChannelClosed, StorageError, Unknown
@@ -64,6 +64,8 @@ class LaneWire(Wire):
         self._looked_at = taken.at
         self._gone: frozenset[int] = frozenset()
         self._recent = ""
+        #: How many were accepted since `_recent` was written.
+        self._in_a_row = 0
         self._batches = 0
         #: Nothing more may start: too much was refused, or the service wants its rest.
         self.is_over = False
@@ -117,7 +119,8 @@ class LaneWire(Wire):
         return True
 
     def _find_part(self, index: int) -> Part:
-        return next(part for part in reversed(self.parts) if part.first <= index)
+        part = self.parts[-1]
+        return part if part.first <= index else next(p for p in reversed(self.parts) if p.first <= index)
 
     def _find_gone(self, now: datetime) -> frozenset[int]:
         """Deliveries in hand whose reader left since they were claimed, asked at most each half second."""
@@ -167,16 +170,17 @@ class LaneWire(Wire):
         delivery_id = part.messages[index - part.first].delivery_id
         if isinstance(outcome, Accepted):
             self._accepted.append((delivery_id, outcome.receipt))
-        elif index in part.started and not isinstance(outcome, Unknown):
+            self._in_a_row += 1
+            return
+        if index in part.started and not isinstance(outcome, Unknown):
             # Also what was put on record and then held back: its channel says that not one byte went.
             self._refused.append(delivery_id)
         self._watch(outcome)
 
     def _watch(self, outcome: Outcome) -> None:
         """A call may be thousands of mails: what would open the breaker stops it before its end."""
-        if isinstance(outcome, Accepted):
-            self._recent = add_endings(self._recent, ACCEPTED)
-            return
+        self._recent = add_endings(self._recent, ACCEPTED * min(self._in_a_row, WINDOW))
+        self._in_a_row = 0
         ending = settle(outcome, 1, 1, 0).ending
         if isinstance(outcome, ChannelClosed) or find_trouble(self._recent, ending, is_list=True):
             self.is_over = True

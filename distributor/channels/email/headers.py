@@ -134,6 +134,9 @@ def encode_phrase(name: str) -> bytes:
 
 def encode_words(text: str, octets_a_word: int = _WORD_OCTETS) -> bytes:
     """RFC 2047 encoded words (UTF-8, base64), one a line, never splitting a character."""
+    whole = text.encode("utf-8", "replace")
+    if len(whole) <= octets_a_word:
+        return b"=?utf-8?b?" + binascii.b2a_base64(whole, newline=False) + b"?="
     words: list[bytes] = []
     chunk = b""
     for char in text:

@@ -237,18 +237,20 @@ def _write_slot(name: str, escape: Escape) -> Field:
 
 
 def encode_values(values: Sequence[str], escape: Escape) -> list[bytes]:
-    """As `encode_value` of each escaped one; together where all of them are short and plain."""
+    """As `encode_value` of each escaped one, but escaped together, and looked at together where all are plain."""
     together = escape("\n".join([*values, ""])).encode("utf-8", "replace")
-    if _SHORT_PLAIN_LINES.fullmatch(together):
-        lines = together.split(b"\n")
-        if len(lines) == len(values) + 1:
-            return lines[:-1]
-    return [encode_value(escape(value)) for value in values]
+    lines = together.split(b"\n")[:-1]
+    if len(lines) != len(values):
+        return [encode_value(escape(value)) for value in values]
+    return lines if _SHORT_PLAIN_LINES.fullmatch(together) else list(map(_encode_line, lines))
 
 
 def encode_value(value: str) -> bytes:
     """A slot's value in quoted-printable, soft-broken where it is long."""
-    raw = value.encode("utf-8", "replace")
+    return _encode_line(value.encode("utf-8", "replace"))
+
+
+def _encode_line(raw: bytes) -> bytes:
     return raw if _SHORT_PLAIN.fullmatch(raw) else CRLF.join(_wrap(raw))
 
 

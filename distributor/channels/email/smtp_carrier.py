@@ -134,9 +134,7 @@ class Carrier:
         """A yes to the mail and to the whole envelope behind it."""
         try:
             self._is_flowing, self._link.on_group, self._link.deadline = False, None, None
-            reach("smtp.body answered")
-            index, self._on_wire = self._on_wire, None
-            assert index is not None
+            index = self._end_body()
             self._link.carried += 1
             self._settle(index, Accepted(find_receipt(words), f"250 {words}"[:300]))
             if not self._link.why_lost:
@@ -209,11 +207,15 @@ class Carrier:
         self._drop_on_421(reply)
 
     def _after_dot(self, reply: Reply) -> None:
+        self._settle(self._end_body(), self._judge(reply))
+        self._drop_on_421(reply)
+
+    def _end_body(self) -> int:
+        """The mail that was on the wire has its answer."""
         reach("smtp.body answered")
         index, self._on_wire = self._on_wire, None
         assert index is not None
-        self._settle(index, self._judge(reply))
-        self._drop_on_421(reply)
+        return index
 
     def _judge(self, reply: Reply) -> Outcome:
         if reply.code // 100 == 2:

@@ -1,10 +1,13 @@
 """Real mail servers from a distribution's packages, each started on loopback in a folder of its own.
 
-All of them deliver whatever they accept for example.com into one Maildir, so that every byte can be compared.
+All of them deliver whatever they accept for example.com into one Maildir, so that every byte can be compared, and
+refuse gone@example.com. They take mails in plain text and with STARTTLS on the same port.
 """
 
 from __future__ import annotations
 
+import email
+import email.message
 import os
 import pwd
 import shutil
@@ -16,7 +19,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.certificate import make_certificate
+
 DOMAIN = "example.com"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """At how much a server loses patience. Not every one of them knows each of these limits."""
+
+    connections: int
+    #: Over one connection.
+    mails: int
+    #: Refusals over one connection.
+    errors: int
+
+
+STRICT = Limits(connections=3, mails=15, errors=5)
 
 
 @dataclass(frozen=True)
@@ -25,9 +44,18 @@ class MailServer:
 
     port: int
     maildir: Path
+    #: PEM file to trust.
+    certificate: Path
 
     def list_mails(self) -> list[Path]:
         return [path for part in ("new", "cur") for path in (self.maildir / part).glob("*")]
+
+    def wait_for_mails(self, count: int, seconds: float) -> list[email.message.Message]:
+        """Once there are so many, or the time is over."""
+        deadline = time.monotonic() + seconds
+        while len(self.list_mails()) < count and time.monotonic() < deadline:
+            time.sleep(0.05 + count / 5000)
+        return [email.message_from_bytes(path.read_bytes()) for path in self.list_mails()]
 
 
 def find_program(*names: str) -> str | None:
@@ -44,29 +72,31 @@ def why_not(name: str) -> str:
 
 
 @contextmanager
-def run_mail_server(name: str, folder: Path) -> Iterator[MailServer]:
-    """The server, until the block ends."""
+def run_mail_server(name: str, folder: Path, is_strict: bool = False) -> Iterator[MailServer]:
+    """The server, until the block ends. `is_strict`: with little patience, see STRICT."""
     port = _find_port()
     maildir = folder / "mail" / "inbox"
-    command = WRITERS[name](folder, port)
+    certificate = make_certificate(folder / "server.pem", is_rsa=True)
+    certificate.chmod(0o600)
+    command = WRITERS[name](folder, port, is_strict)
     for part in ("new", "cur", "tmp"):
         (maildir / part).mkdir(parents=True, exist_ok=True)
     for path in (folder / "mail", maildir, *maildir.iterdir()):
-        os.chown(path, *_nobody())
+        os.chown(path, *_find_owner(OWNERS[name]))
     # Servers walk down to the Maildir with the rights of the reader.
     folder.chmod(0o755)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             _wait_for(port, process, folder / "log")
-            yield MailServer(port, maildir)
+            yield MailServer(port, maildir, certificate)
         finally:
             process.terminate()
             process.wait(20)
 
 
-def _nobody() -> tuple[int, int]:
-    user = pwd.getpwnam("nobody")
+def _find_owner(name: str) -> tuple[int, int]:
+    user = pwd.getpwnam(name)
     return user.pw_uid, user.pw_gid
 
 
@@ -88,8 +118,8 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"no greeting: {log.read_text()}")
 
 
-def _write_postfix(folder: Path, port: int) -> list[str]:
-    uid, gid = _nobody()
+def _write_postfix(folder: Path, port: int, is_strict: bool) -> list[str]:
+    uid, gid = _find_owner("nobody")
     config, queue, data = folder / "etc", folder / "queue", folder / "data"
     daemons = subprocess.check_output(["postconf", "-d", "-h", "daemon_directory"], text=True).strip()
     for path in (config, queue, data):
@@ -120,6 +150,11 @@ smtpd_recipient_restrictions =
     check_recipient_access inline:{{ {{gone@{DOMAIN} = 550 5.1.1 there is no such mailbox}} }}
     permit_mynetworks reject
 message_size_limit = 300000
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {folder}/server.pem
+smtpd_client_event_limit_exceptions =
+smtpd_client_connection_count_limit = {STRICT.connections if is_strict else 100}
+smtpd_hard_error_limit = {STRICT.errors if is_strict else 1000}
 """
     )
     services = "\n".join(
@@ -134,6 +169,7 @@ message_size_limit = 300000
             "error unix - - n - - error",
             "retry unix - - n - - error",
             "proxymap unix - - n - - proxymap",
+            "tlsmgr unix - - n 1000? 1 tlsmgr",
             "virtual unix - n n - - virtual",
             "showq unix n - n - - showq",
             "postlog unix-dgram n - n - 1 postlogd",
@@ -146,10 +182,12 @@ message_size_limit = 300000
     return [f"{daemons}/master", "-c", str(config), "-d"]
 
 
-def _write_exim(folder: Path, port: int) -> list[str]:
+def _write_exim(folder: Path, port: int, is_strict: bool) -> list[str]:
     config, spool = folder / "exim.conf", folder / "spool"
     spool.mkdir()
-    os.chown(spool, pwd.getpwnam("Debian-exim").pw_uid, -1)
+    os.chown(spool, *_find_owner(OWNERS["exim"]))
+    shutil.copy(folder / "server.pem", folder / "exim.pem")
+    os.chown(folder / "exim.pem", *_find_owner(OWNERS["exim"]))
     config.write_text(
         f"""primary_hostname = relay.example.org
 spool_directory = {spool}
@@ -158,9 +196,14 @@ domainlist local_domains = {DOMAIN}
 acl_smtp_rcpt = acl_rcpt
 acl_smtp_data = acl_data
 message_size_limit = 300000
-smtp_accept_max = 100
+smtp_accept_max = {STRICT.connections if is_strict else 100}
+smtp_accept_max_per_connection = {STRICT.mails if is_strict else 1000}
+smtp_accept_queue_per_connection = 0
 queue_run_max = 20
 never_users =
+deliver_drop_privilege = true
+tls_advertise_hosts = *
+tls_certificate = {folder}/exim.pem
 pipelining_connect_advertise_hosts =
 begin acl
 acl_rcpt:
@@ -179,8 +222,6 @@ maildir:
   driver = appendfile
   maildir_format
   directory = {folder}/mail/inbox
-  user = nobody
-  group = nogroup
   create_directory = false
 """
     )
@@ -189,15 +230,17 @@ maildir:
     return [program, "-C", str(config), "-bdf", "-q1m", "-oX", f"127.0.0.1.{port}", "-oP", f"{folder}/pid"]
 
 
-def _write_opensmtpd(folder: Path, port: int) -> list[str]:
+def _write_opensmtpd(folder: Path, port: int, is_strict: bool) -> list[str]:
     config = folder / "smtpd.conf"
     config.write_text(
         f"""smtp max-message-size 300000
-smtp limit max-mails 100000
-smtp limit max-rcpt 1000
+smtp limit max-mails {STRICT.mails if is_strict else 100000}
+pki relay.example.org cert "{folder}/server.pem"
+pki relay.example.org key "{folder}/server.pem"
 table everyone {{ "@{DOMAIN}" = "nobody" }}
-listen on 127.0.0.1 port {port} hostname relay.example.org
+listen on 127.0.0.1 port {port} tls pki relay.example.org hostname relay.example.org
 action "inbox" maildir "{folder}/mail/inbox" virtual <everyone>
+match from any for rcpt-to "gone@{DOMAIN}" reject
 match from any for domain "{DOMAIN}" action "inbox"
 """
     )
@@ -206,6 +249,8 @@ match from any for domain "{DOMAIN}" action "inbox"
     return [program, "-d", "-f", str(config)]
 
 
+#: Who owns the Maildir.
+OWNERS = {"postfix": "nobody", "exim": "Debian-exim", "opensmtpd": "nobody"}
 PROGRAMS = {"postfix": "postfix", "exim": "exim4", "opensmtpd": "smtpd"}
 PACKAGES = {"postfix": "postfix", "exim": "exim4-daemon-light", "opensmtpd": "opensmtpd"}
 WRITERS = {"postfix": _write_postfix, "exim": _write_exim, "opensmtpd": _write_opensmtpd}

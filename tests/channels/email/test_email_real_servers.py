@@ -5,10 +5,8 @@ With --long: ten thousand mails each.
 
 from __future__ import annotations
 
-import email
 import email.message
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,17 +50,15 @@ def client(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["none", "starttls"])
+def tls(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 def make_readers(count: int) -> list[Message]:
     edition = make_edition(text=TEXT, html=HTML, subject=f"Žluť {NAME}")
     names = ("Ada Example", "Zoë Ünïcode", "שרה", 'O\'Hara, "Bob"', "")
     return [make_message(number, edition, name=names[number % len(names)]) for number in range(1, count + 1)]
-
-
-def wait_for_mails(server: MailServer, count: int, seconds: float) -> list[email.message.Message]:
-    deadline = time.monotonic() + seconds
-    while len(server.list_mails()) < count and time.monotonic() < deadline:
-        time.sleep(0.05 + count / 5000)
-    return [email.message_from_bytes(path.read_bytes()) for path in server.list_mails()]
 
 
 def read_part(mail: email.message.Message, kind: str) -> str:
@@ -80,16 +76,17 @@ def fill(text: str, message: Message, escape: bool) -> str:
 
 
 def test_every_mail_arrives_once_and_unchanged(
-    server: MailServer, make_channel: MakeChannel, is_long: bool, client: str
+    server: MailServer, make_channel: MakeChannel, is_long: bool, client: str, tls: str
 ) -> None:
     count = 10_000 if is_long and client == "pipelined" else 40
     messages = make_readers(count)
-    channel = make_channel(host="127.0.0.1", port=server.port, tls="none", connections=8, per_connection=300)
+    trust = {"tls": tls, "tls_ca": server.certificate if tls == "starttls" else None}
+    channel = make_channel(host="127.0.0.1", port=server.port, connections=8, per_connection=300, **trust)
     for start in range(0, count, 1000):
         outcomes = channel.send(messages[start : start + 1000], RecordingWire())
         assert [outcome for outcome in outcomes if not isinstance(outcome, Accepted)] == []
         assert all(outcome.receipt for outcome in outcomes if isinstance(outcome, Accepted))
-    mails = wait_for_mails(server, count, 300 if is_long else 30)
+    mails = server.wait_for_mails(count, 900 if is_long else 30)
     by_address = {read_mailbox(str(mail["To"]))[1]: mail for mail in mails}
     assert (len(mails), len(by_address)) == (count, count)
     for message in messages:
@@ -111,7 +108,7 @@ def test_refusals_of_some_readers_leave_the_others_alone(server: MailServer, mak
     )
     for message, outcome in zip(messages, outcomes, strict=True):
         assert isinstance(outcome, RecipientGone if message.delivery_id in gone else Accepted), outcome
-    assert len(wait_for_mails(server, 7, 30)) == 7
+    assert len(server.wait_for_mails(7, 30)) == 7
 
 
 def test_a_mail_that_is_too_large_is_refused_and_said_so(server: MailServer, make_channel: MakeChannel) -> None:
