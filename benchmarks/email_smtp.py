@@ -89,10 +89,9 @@ def main() -> int:
         small = run_child(MODULE, "ours", str(port), str(few))
         large = run_child(MODULE, "ours", str(port), str(many))
     is_fast = print_ratio("SMTP end to end", medians["ours"], medians["usual"], 1 / 12)
-    is_flat = large["peak"] <= small["peak"] * 1.4
     print(f"  {1 / large['wall'] * 1000:.0f} mails a second on four connections")
-    print(f"memory: {small['peak']:.0f} MB for {few:,} mails, {large['peak']:.0f} MB for {many:,}: ", end="")
-    print("flat" if is_flat else "GROWS")
+    title = f"peak memory for {many:,} mails against {few:,}"
+    is_flat = print_ratio(title, large["peak"], small["peak"], 1.4, "MB")
     return end(is_fast and is_flat)
 
 

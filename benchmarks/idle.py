@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.rigs.feeds import run_feeds
 from benchmarks.rigs.product import Product, compile_bytecode, make_channels, run_product, write_config
-from benchmarks.rigs.rounds import choose, end, say
+from benchmarks.rigs.rounds import choose, end, print_figure
 
 GOAL_PERCENT = 1.0
 GOAL_MEGABYTES = 80.0
@@ -59,10 +59,9 @@ def main() -> int:
             _, first = measure(product, settle / 2, settle / 2)
         with run_product(config) as product:
             percent, memory = measure(product, settle, seconds)
-    is_quiet, is_small = percent < GOAL_PERCENT, memory["own"] < GOAL_MEGABYTES
     print(f"idle for {seconds:.0f} s, {SOURCES} sources asked every {EVERY}, a channel of each kind")
-    print(f"  CPU                       {percent:8.2f} %   goal {GOAL_PERCENT} %: {say(is_quiet)}")
-    print(f"  memory                    {memory['own']:8.0f} MB  goal {GOAL_MEGABYTES:.0f} MB: {say(is_small)}")
+    is_quiet = print_figure("idle CPU of one processor", percent, GOAL_PERCENT, "%")
+    is_small = print_figure("idle memory", memory["own"], GOAL_MEGABYTES, "MB")
     print(f"    what is shared in full  {memory['resident']:8.0f} MB")
     print(f"    after the very first start {first['own']:5.0f} MB")
     return end(is_quiet and is_small)

@@ -11,6 +11,7 @@ python -m benchmarks.ledger [--full]
 
 from __future__ import annotations
 
+import gc
 import sys
 import tempfile
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from benchmarks.rigs.databases import (
     open_server,
     plan_edition,
 )
-from benchmarks.rigs.rounds import choose, end, print_ratio, run_child, run_rounds, say
+from benchmarks.rigs.rounds import choose, end, print_figure, print_ratio, run_child, run_rounds
 from benchmarks.rigs.sinks import run_sink
 from distributor.core.delivery import settle
 from distributor.core.message import Accepted
@@ -118,11 +119,14 @@ def measure(bench: Bench, folder: Path, write: Callable[[Bench, Path], None]) ->
 
 def compare(bench: Bench, kind: str, folder: Path, readers: int, rounds: int) -> tuple[bool, float]:
     add_readers(bench.storage, readers)
+    # As `distributor run` does once it has started.
+    gc.collect()
+    gc.freeze()
     ways: dict[str, Callable[[], float]] = {
         name: partial(measure, bench, folder, way) for name, way in WAYS.items()
     }
     medians = run_rounds(ways, rounds)
-    is_met = print_ratio(kind, medians["ours"], medians["each"], GOAL)
+    is_met = print_ratio(f"ledger, {kind}", medians["ours"], medians["each"], GOAL)
     many = medians["many"]
     print(f"  executemany of a thousand: {many:.2f}, ours is {medians['ours'] / many:.2f} times that")
     return is_met, medians["ours"]
@@ -143,9 +147,8 @@ def main() -> int:
                 results[kind] = compare(bench, kind, Path(name), readers, rounds)
     pipeline = measure_pipeline(letters)
     share = results["sqlite"][1] / pipeline
-    is_small = share <= GOAL_SHARE
-    print(f"share of the email pipeline ({pipeline:.1f} ms per 1,000, SQLite): {share:.0%}", end="   ")
-    print(f"goal {GOAL_SHARE:.0%}: {say(is_small)}")
+    print(f"the email pipeline: {pipeline:.1f} CPU ms per 1,000 on SQLite")
+    is_small = print_figure("the ledger's share of it", share * 100, GOAL_SHARE * 100, "%")
     return end(is_small and all(is_met for is_met, _ in results.values()))
 
 

@@ -15,7 +15,7 @@ import sys
 import time
 
 from benchmarks.rigs.letter_path import open_desk
-from benchmarks.rigs.rounds import choose, end, read_cpu, run_child, say, take_medians
+from benchmarks.rigs.rounds import choose, end, print_figure, print_ratio, read_cpu, run_child, take_medians
 from benchmarks.rigs.sinks import run_sink
 
 MODULE = "benchmarks.scale"
@@ -68,16 +68,11 @@ def main() -> int:
     for count, found in ((few, small), (many, large)):
         row = f"{count:>10,} {found['import']:8.1f} {found['freeze']:8.1f} {found['send']:8.1f}"
         print(f"{row}  {'':16} {found['per_second']:9,.0f} {found['megabytes']:9.0f}")
-    cost, growth, peak = (
-        large["send"] / small["send"],
-        large["megabytes"] / small["megabytes"],
-        large["megabytes"],
-    )
-    print(f"  sending costs {cost:.2f} times the CPU   goal {MOST_CPU}: {say(cost <= MOST_CPU)}")
-    is_flat = growth <= MOST_GROWTH and peak <= MOST_MEGABYTES
-    goal = f"goal {MOST_GROWTH}, {MOST_MEGABYTES} MB"
-    print(f"  memory grows {growth:.2f} times to {peak:.0f} MB   {goal}: {say(is_flat)}")
-    return end(is_flat and cost <= MOST_CPU)
+    sizes = f"at {many:,} against at {few:,}"
+    is_cheap = print_ratio(f"sending {sizes}", large["send"], small["send"], MOST_CPU)
+    is_flat = print_ratio(f"peak memory {sizes}", large["megabytes"], small["megabytes"], MOST_GROWTH, "MB")
+    is_small = print_figure("peak memory", large["megabytes"], MOST_MEGABYTES, "MB")
+    return end(is_cheap and is_flat and is_small)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.rigs.product import ROOT, compile_bytecode, make_channels, run_product, write_config
-from benchmarks.rigs.rounds import choose, end, run_rounds, say
+from benchmarks.rigs.rounds import choose, end, print_figure, run_rounds
 
 GOAL_RUN, GOAL_HELP = 1.0, 0.25
 SOURCES = 20
@@ -73,11 +73,10 @@ def main() -> int:
 
 
 def report(medians: dict[str, float], first: Sequence[float], starts: Sequence[tuple[float, float, float]]) -> int:
-    is_help, is_run = medians["help"] <= GOAL_HELP, medians["run"] <= GOAL_RUN
     cpu, ready = median(one[1] for one in starts), median(one[2] for one in starts)
-    print(f"  python -c pass             {medians['bare']:6.2f} s")
-    print(f"  distributor --help         {medians['help']:6.2f} s   goal {GOAL_HELP} s: {say(is_help)}")
-    print(f"  run, to the first answer   {medians['run']:6.2f} s   goal {GOAL_RUN} s: {say(is_run)}")
+    print(f"python -c pass               {medians['bare']:6.2f} s")
+    is_help = print_figure("distributor --help", medians["help"], GOAL_HELP, "s")
+    is_run = print_figure("run, to the first answer", medians["run"], GOAL_RUN, "s")
     print(f"    of it CPU                {cpu:6.2f} s")
     print(f"  run, to ready              {ready:6.2f} s")
     print(f"  run, an empty folder       {first[0]:6.2f} s")

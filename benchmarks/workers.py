@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.rigs.databases import add_readers, freeze_edition, open_bench, open_server, plan_edition
 from benchmarks.rigs.product import PATIENCE, compile_bytecode, make_channels, run_product, write_config
-from benchmarks.rigs.rounds import choose, end, run_rounds, say
+from benchmarks.rigs.rounds import choose, end, print_floor, run_rounds
 from benchmarks.rigs.sinks import Envelopes, run_envelopes
 
 GOAL = 1.7
@@ -72,11 +72,8 @@ def main() -> int:
             },
             rounds,
         )
-    ratio = rates["two"] / rates["one"]
-    print(f"{readers:,} readers, each answered after {DELAY * 1e3:.0f} ms: mails a second")
-    print(f"  two       {rates['two']:8.0f}\n  one       {rates['one']:8.0f}")
-    print(f"  ratio     {ratio:8.2f}   goal {GOAL}: {say(ratio >= GOAL)}")
-    return end(ratio >= GOAL)
+    title = f"two workers against one, answers after {DELAY * 1e3:.0f} ms: mails a second"
+    return end(print_floor(title, rates["two"], rates["one"], GOAL))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import TypeVar
 
+from benchmarks.rigs.rows import note, say_number, say_ratio
+
 Size = TypeVar("Size")
 
 
@@ -63,8 +65,10 @@ def print_floor(title: str, ours: float, usual: float, goal: float) -> bool:
     print(f"{title}")
     print(f"  ours      {ours:10.0f}")
     print(f"  yardstick {usual:10.0f}")
-    print(f"  ratio     {ours / usual:10.2f}   goal at least {goal}: {say(ours >= usual * goal)}")
-    return ours >= usual * goal
+    is_met = ours >= usual * goal
+    print(f"  ratio     {ours / usual:10.2f}   goal at least {goal}: {say(is_met)}")
+    note(title, say_number(ours), f"at least {goal}", is_met, say_number(usual), f"{ours / usual:.2f}")
+    return is_met
 
 
 def print_ratio(title: str, ours: float, usual: float, goal: float, unit: str = "CPU ms per 1,000") -> bool:
@@ -72,16 +76,22 @@ def print_ratio(title: str, ours: float, usual: float, goal: float, unit: str = 
     print(f"{title}: {unit}")
     print(f"  ours      {ours:10.3f}")
     print(f"  yardstick {usual:10.3f}")
-    print(f"  ratio     {_say_ratio(ours / usual):>10}   goal {_say_ratio(goal)}: {say(ours <= usual * goal)}")
-    return ours <= usual * goal
+    is_met, ratio = ours <= usual * goal, say_ratio(ours / usual)
+    print(f"  ratio     {ratio:>10}   goal {say_ratio(goal)}: {say(is_met)}")
+    note(f"{title}: {unit}", say_number(ours), f"at most {say_ratio(goal)}", is_met, say_number(usual), ratio)
+    return is_met
+
+
+def print_figure(title: str, figure: float, goal: float, unit: str) -> bool:
+    """A figure whose goal is a figure of its own; True when it is under the goal."""
+    is_met = figure < goal
+    print(f"{title:28} {figure:8.2f} {unit}   goal under {goal:g} {unit}: {say(is_met)}")
+    note(title, f"{say_number(figure)} {unit}", f"under {goal:g} {unit}", is_met)
+    return is_met
 
 
 def say(is_met: bool) -> str:
     return "met" if is_met else "MISSED"
-
-
-def _say_ratio(ratio: float) -> str:
-    return f"{ratio:.2f}" if ratio > 0.5 else f"1/{1 / ratio:.1f}".removesuffix(".0")
 
 
 def run_child(module: str, *arguments: str) -> dict[str, float]:

@@ -57,3 +57,4 @@ def test_every_benchmark_runs(name: str, is_long: bool) -> None:
     )
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     assert done.stderr == ""
+    assert re.search(rf"\({name}\)$", done.stdout, re.MULTILINE), "it leaves no line in the table"
