@@ -2,9 +2,9 @@
 
 Ours is claim, copy, send journal, send record, SMTP and settle of a frozen edition on SQLite (synchronous=FULL),
 over ten connections; smtp-source sends as many mails of the same size over ten kept connections to the same sink
-and does nothing else. The usual loop is Jinja2 twice, EmailMessage and smtplib on one kept connection. All in turn,
-in one run. Goals: CPU of at most 1.5 times smtp-source and 1/80 of the usual loop, with STARTTLS at most 2.2 times the
-plain smtp-source; mails a second at least 0.95 times those of smtp-source.
+and does nothing else. The usual loop is Jinja2 twice, EmailMessage and smtplib on one kept connection. All in
+turn, in one run. Goals: CPU of at most 1.5 times smtp-source and 1/80 of the usual loop, with STARTTLS at most
+2.2 times the plain smtp-source; mails a second at least 0.95 times those of smtp-source.
 
 python -m benchmarks.email_pipeline [--full]
 """
