@@ -18,9 +18,10 @@ from typing import Any, Self
 from xml.sax.saxutils import escape
 
 from distributor.channels import load
+from tests.cli.desk import type_words
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 40.0
+TIMEOUT = 120.0
 
 
 class FeedSite:
@@ -109,8 +110,12 @@ class Newsroom:
         """Readers on the list of both letters, through the product's own command."""
         path = self.folder / "readers.csv"
         path.write_text("email\n" + "".join(f"reader{i}@example.org\n" for i in range(count)))
-        done = self.command("subscribers", "import", str(path), "--list", "readers")
-        assert done.returncode == 0, done.stderr
+        self.type("subscribers", "import", str(path), "--list", "readers")
+
+    def type(self, *words: str) -> None:
+        """One command that must succeed, in this process: a second quicker than `command`."""
+        done = type_words(*words, "--config", str(self.config))
+        assert done.code == 0, done.told
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One command of the product; its output as text."""
@@ -148,13 +153,13 @@ class Newsroom:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def wait_for(self, what: str, condition: Callable[[], object]) -> None:
-        """Wait until the condition holds; fails with the product's log when it never does."""
+    def wait_for(self, what: str, condition: Callable[[], object], step: float = 0.02) -> None:
+        """Wait until the condition holds; fails with the product's log when it never does. Asked each `step`."""
         deadline = time.monotonic() + TIMEOUT
         while not condition():
             if time.monotonic() > deadline:
                 raise AssertionError(f"{what} did not happen in {TIMEOUT} s; {self.log.read_text()[-3000:]}")
-            time.sleep(0.02)
+            time.sleep(step)
 
     def seen(self) -> dict[str, list[tuple[str, str]]]:
         """Channel -> (recipient, first line that names a story) as the public saw it."""

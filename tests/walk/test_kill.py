@@ -12,7 +12,7 @@ from distributor.storage.database import Database
 from distributor.storage.reports import Reports
 from tests.walk.newsroom import Newsroom
 
-READERS = 120
+READERS = 60
 #: Requests that can be on the wire at one moment, by channel: what one kill may leave unknown. SendGrid takes the
 #: whole list in one request.
 IN_FLIGHT = {"tg": 1, "x": 1, "letter0": 4, "letter1": READERS}
@@ -20,9 +20,9 @@ IN_FLIGHT = {"tg": 1, "x": 1, "letter0": 4, "letter1": READERS}
 
 def prepare(room: Newsroom) -> None:
     """A newsroom whose history is known and whose readers are imported."""
-    assert room.command("db", "upgrade").returncode == 0
+    room.type("db", "upgrade")
     room.import_readers(READERS)
-    assert room.command("poll").returncode == 0
+    room.type("poll")
 
 
 def is_settled(reports: Reports, editions: int) -> bool:
@@ -45,7 +45,7 @@ def reports(database_url: str) -> Iterator[Reports]:
 def test_a_kill_while_a_channel_sends_loses_nothing_and_repeats_nothing(
     tmp_path: Path, database_url: str, reports: Reports, channel: str, is_long: bool
 ) -> None:
-    if channel not in ("letter0", "x") and not is_long:
+    if channel != "letter0" and not is_long:
         pytest.skip("with --long: tests/chaos pulls the plug on every channel in a shorter way")
     with Newsroom(tmp_path, database_url) as room:
         prepare(room)
@@ -55,7 +55,7 @@ def test_a_kill_while_a_channel_sends_loses_nothing_and_repeats_nothing(
         room.wait_for(f"the first message on {channel}", lambda: room.sandboxes[channel].seen)
         room.kill()
         room.start()
-        room.wait_for("everything settled", lambda: is_settled(reports, 12))
+        room.wait_for("everything settled", lambda: is_settled(reports, 12), step=0.2)
         assert room.stop() == 0
         check_accounts(room, reports, stories=(2, 3, 4), kills=1)
 
@@ -68,13 +68,13 @@ def test_many_kills_in_a_row_lose_nothing_and_repeat_nothing(
         for number in (2, 3, 4, 5):
             room.site.publish(number)
         kills = 0
-        for wanted in (1, 60, 150, 270):
+        for wanted in (1, 30, 75, 135):
             room.start()
             room.wait_for(f"{wanted} letters", lambda w=wanted: len(room.sandboxes["letter0"].seen) >= w)
             room.kill()
             kills += 1
         room.start()
-        room.wait_for("everything settled", lambda: is_settled(reports, 16))
+        room.wait_for("everything settled", lambda: is_settled(reports, 16), step=0.2)
         room.stop()
         check_accounts(room, reports, stories=(2, 3, 4, 5), kills=kills)
 

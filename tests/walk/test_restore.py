@@ -15,9 +15,7 @@ from distributor.storage.database import Database
 from distributor.storage.instance import read_safe_mode
 from distributor.storage.reports import Reports
 from tests.walk.newsroom import ROOT, Newsroom
-from tests.walk.test_kill import is_settled, prepare
-
-READERS = 120
+from tests.walk.test_kill import READERS, is_settled, prepare
 
 
 @contextmanager
@@ -43,7 +41,7 @@ def seen_often(room: Newsroom) -> list[tuple[str, tuple[str, str], int]]:
 
 def wait_until_settled(room: Newsroom, url: str, editions: int) -> None:
     with looking(url) as database:
-        room.wait_for("everything settled", lambda: is_settled(Reports(database), editions))
+        room.wait_for("everything settled", lambda: is_settled(Reports(database), editions), step=0.2)
 
 
 def wait_for_polls(room: Newsroom, count: int = 3) -> None:
@@ -135,6 +133,7 @@ def test_of_a_machine_and_its_copy_exactly_one_sends(tmp_path: Path) -> None:
                 room.wait_for(
                     "the copy words what it would send",
                     lambda: len(Reports(other).list_editions(limit=100, state="frozen")) >= 12,
+                    step=0.2,
                 )
                 wait_for_polls(room)
                 assert "is a copy or was restored" in read_safe_mode(other)
