@@ -92,7 +92,7 @@ class Ledger:
     ) -> Batch | Wait:
         with self._database.read() as connection:
             prefer_indexes(connection)
-            if _next_edition(connection, name, now) is None:
+            if _next_edition(connection, name, now, edition.c.id) is None:
                 return Wait(_seconds_to_next(connection, name, now))
         with self._database.write("ledger.claim") as connection:
             prefer_indexes(connection)
@@ -193,7 +193,7 @@ def _next_fit(connection: Connection, name: str, now: datetime) -> Any:
     return row
 
 
-def _next_edition(connection: Connection, name: str, now: datetime) -> Any:
+def _next_edition(connection: Connection, name: str, now: datetime, what: Any = edition) -> Any:
     ready = (
         select(delivery.c.id)
         .where(
@@ -204,7 +204,7 @@ def _next_edition(connection: Connection, name: str, now: datetime) -> Any:
         .exists()
     )
     return connection.execute(
-        select(edition)
+        select(what)
         .where(
             edition.c.channel == name,
             edition.c.state == "frozen",

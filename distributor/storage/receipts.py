@@ -15,8 +15,16 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from distributor.core.sending import Settled
-from distributor.storage.inserting import say_insert
+from distributor.storage.asking import ask
 from distributor.storage.tables import delivery, edition, receipt_page
+
+#: A first delivery is accepted only once, but for a database that somebody turned back.
+_ADD = """
+INSERT INTO receipt_page (edition_id, first_id, last_id, number, started_at, data)
+VALUES (:edition_id, :first_id, :last_id, :number, :started_at, :data)
+ON CONFLICT (edition_id, first_id) DO UPDATE SET last_id = excluded.last_id, number = excluded.number,
+started_at = excluded.started_at, data = excluded.data RETURNING first_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +45,8 @@ def add_pages(connection: Connection, editions: Mapping[int, int], items: Iterab
         if (edition_id := editions.get(item.delivery_id)) is not None:
             pages.setdefault(edition_id, []).append(item)
     for edition_id, kept in pages.items():
-        values = {"edition_id": edition_id, **write_page(kept)}
-        # Its first delivery is accepted only once, but for a database that somebody turned back.
-        add = say_insert(connection, receipt_page).values(values)
-        connection.execute(add.on_conflict_do_update(index_elements=["edition_id", "first_id"], set_=values))
+        page = write_page(kept)
+        ask(connection, _ADD, {**page, "edition_id": edition_id, "started_at": page["started_at"].timestamp()})
 
 
 def write_page(items: Sequence[Settled]) -> dict[str, Any]:
