@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol, TextIO
+from typing import Any, BinaryIO, Literal, Protocol, TextIO
 
 from distributor.core.subscriber import ImportCount, NewSubscriber, read_address
 from distributor.core.text_clean import clean_text
@@ -187,12 +188,12 @@ def _read_rows(records: Iterator[Record], lines: Lines, columns: _Columns) -> It
             has_told_guess = True
             fix = "look at a few names; if they are wrong, save the file as CSV UTF-8"
             yield Problem(record.line, "", "is not UTF-8 and was read as Windows-1252", fix, "nothing")
-        cells = record.cells
-        if cells is None or (record.lines > 1 and columns.is_broken(cells)):
+        line, cells, count = record
+        if cells is None or (count > 1 and columns.is_broken(cells)):
             lines.give_back(after=1)
-            yield Problem(record.line, "", "a quotation mark opens a field that never ends", "close or remove it")
+            yield Problem(line, "", "a quotation mark opens a field that never ends", "close or remove it")
         elif any(cells):
-            yield _read_person(record.line, cells, columns)
+            yield _read_person(line, cells, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +206,10 @@ class _Columns:
     states: tuple[int, ...]
     suppression: int
     ignored: tuple[str, ...]
-
-    @property
-    def has_leavers(self) -> bool:
-        return bool(self.states) or self.suppression >= 0
+    has_leavers: bool
+    width: int
+    #: Email, consent and names of a row with "" at its end.
+    pick: itemgetter[Any]
 
     @classmethod
     def find(cls, headings: list[str]) -> _Columns | Problem:
@@ -221,7 +222,10 @@ class _Columns:
         email, consent, suppression = (_find(kinds, kind) for kind in ("email", "consent", "suppression"))
         used = {email, consent, suppression, *(whole or parts), *states}
         ignored = tuple(clean_text(h)[:40] for i, h in enumerate(headings) if i not in used and h.strip())
-        return cls(email, tuple(whole or parts), consent, tuple(states), suppression, ignored)
+        name = tuple(whole or parts)
+        has_leavers = bool(states) or suppression >= 0
+        pick = itemgetter(email, consent, *(name or (-1,)))
+        return cls(email, name, consent, tuple(states), suppression, ignored, has_leavers, len(headings), pick)
 
     def is_broken(self, cells: list[str]) -> bool:
         """Whether a row of several lines looks like rows that a stray quotation mark glued together."""
@@ -244,7 +248,11 @@ def _refuse_headings(headings: list[str]) -> Problem:
 
 
 def _read_person(line: int, cells: list[str], columns: _Columns) -> NewSubscriber | Problem:
-    cell = _get(cells, columns.email).strip()
+    cells.append("")
+    if len(cells) <= columns.width:
+        cells += [""] * columns.width
+    cell, consent, *names = columns.pick(cells)
+    cell = cell.strip()
     if not cell:
         return Problem(line, "email", "is empty", "fill it in or delete the line")
     if columns.has_leavers and (gone := _find_leaving(cells, columns)):
@@ -253,22 +261,17 @@ def _read_person(line: int, cells: list[str], columns: _Columns) -> NewSubscribe
         address, key = read_address(cell[1:] if cell[0] == "'" and _GUARDED.match(cell) else cell)
     except ValueError as error:
         return Problem(line, "email", f"{_quote(cell)} {error}", "correct the address or delete the line")
-    name = " ".join([_get(cells, index) for index in columns.name]).strip()
-    consent = _clean_consent(_get(cells, columns.consent)) if columns.consent >= 0 else ""
-    return NewSubscriber(address, key, _clean_name(name), consent)
+    name = " ".join(names).strip()
+    return NewSubscriber(address, key, _clean_name(name), _clean_consent(consent) if consent else "")
 
 
 def _find_leaving(cells: list[str], columns: _Columns) -> str:
     """What the row says when this person must not be written to, else ""."""
     for index in columns.states:
-        if _GONE.fullmatch(state := _get(cells, index).strip()):
+        if _GONE.fullmatch(state := cells[index].strip()):
             return state
-    suppression = _get(cells, columns.suppression).strip()
+    suppression = cells[columns.suppression].strip()
     return "" if suppression.casefold() in _NO else suppression
-
-
-def _get(cells: list[str], index: int) -> str:
-    return cells[index] if 0 <= index < len(cells) else ""
 
 
 def _quote(cell: str) -> str:
