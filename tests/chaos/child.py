@@ -1,7 +1,8 @@
 """The product as it is, with one bomb in it: it dies by kill -9 the n-th time it reaches a named boundary.
 
 `python -m tests.chaos.child POINT N -- run --config FILE` runs one command so. `--trace FILE` (before POINT)
-keeps the names of the boundaries it came by, one a line; POINT "-" sets no bomb.
+keeps the names of the boundaries it came by, one a line; POINT "-" sets no bomb. `set_up` can also let one boundary
+fail once, as a commit whose acknowledgement is lost.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from distributor.core.errors import StorageError
 from distributor.core.points import arm
 
 
@@ -27,10 +29,11 @@ class Bomb:
         return self.point if self.nth == 1 else f"{self.point} (time {self.nth})"
 
 
-def set_up(bomb: Bomb | None, trace: Path | None) -> None:
-    """Arm this process."""
+def set_up(bomb: Bomb | None, trace: Path | None, trip: str = "") -> None:
+    """Arm this process; `trip` is the boundary that fails once."""
     lock = threading.Lock()
     left = bomb.nth if bomb else 0
+    stumbles = [trip] if trip else []
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     file = os.open(trace, flags, 0o600) if trace else None
 
@@ -38,14 +41,16 @@ def set_up(bomb: Bomb | None, trace: Path | None) -> None:
         nonlocal left
         if file is not None:
             os.write(file, name.encode() + b"\n")
-        if bomb is None or name != bomb.point:
-            return
-        with lock:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if bomb is not None and name == bomb.point:
+            with lock:
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        if name == trip and stumbles:
+            stumbles.clear()
+            raise StorageError("the connection was lost before the answer came")
 
-    if bomb or file is not None:
+    if bomb or trip or file is not None:
         arm(pull)
 
 

@@ -26,6 +26,7 @@ class Keeping(Protocol):
 
     def save(self) -> None: ...
     def restore(self) -> None: ...
+    def empty(self) -> None: ...
     def ask(self, sentence: str) -> list[Any]: ...
     def tell(self, sentence: str) -> None: ...
     def close(self) -> None: ...
@@ -48,6 +49,11 @@ class SqliteKeeping:
     def restore(self) -> None:
         shutil.rmtree(self._var, ignore_errors=True)
         shutil.copytree(self._saved, self._var)
+
+    def empty(self) -> None:
+        """As on a new machine: no database, no journals."""
+        shutil.rmtree(self._var)
+        self._var.mkdir()
 
     def ask(self, sentence: str) -> list[Any]:
         """A connection that comes and goes, as a command beside the running product has it."""
@@ -91,6 +97,12 @@ class PostgresKeeping(SqliteKeeping):
         self._hang_up()
         self._execute(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
         self._copy(f"{self._name}_saved", self._name)
+
+    def empty(self) -> None:
+        super().empty()
+        self._hang_up()
+        self._execute(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
+        self._execute(f"CREATE DATABASE {self._name} STRATEGY file_copy")
 
     def ask(self, sentence: str) -> list[Any]:
         import psycopg

@@ -1,9 +1,8 @@
-"""The kill matrix: every boundary that a day comes by, killed there the first time and a later time, and again
-while it recovers."""
+"""The kill matrix: every boundary that a day or a command comes by, killed there the first time and a later time,
+and again while it recovers."""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,11 @@ from tests.chaos.accounts import Account
 from tests.chaos.child import Bomb
 from tests.chaos.crew import Crew
 from tests.chaos.errands import ERRANDS, run_errand
+from tests.chaos.long_day import Pair, Plan, live_day
+from tests.chaos.plans import Known, choose_pairs, make_plans, try_again
+from tests.chaos.scenes import SCENES
 from tests.chaos.stage import Stage
-from tests.chaos.walk import Walked, walk
-
-#: A boundary reached so often is also killed at in the middle.
-OFTEN = 3
+from tests.chaos.walk import Walked
 
 #: What `make test` kills at: one of each kind, three in one day. The long form kills at all.
 SHORT = (
@@ -26,6 +25,8 @@ SHORT = (
     (Bomb("x.body"), Bomb("telegram.answered"), Bomb("ledger.settle written")),
     (Bomb("telegram.request"), Bomb("send_journal.written", 2), Bomb("links.add_clicks committed")),
 )
+#: An early kill, after which nearly everything is still to be done: what the next life comes by is its recovery.
+EARLY = Plan("a day", (Pair(Bomb("editions.add_edition committed", 2)),))
 
 
 @dataclass
@@ -37,71 +38,85 @@ class Matrix:
     runs: int = 0
     #: Runs there would have been with time enough.
     planned: int = 0
-    #: Boundaries somebody was killed at.
+    #: Kills while it recovered from another one.
+    again: int = 0
+    #: Boundaries somebody was killed at, and those that were seen.
     points: set[str] = field(default_factory=set)
-    duds: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
     def add(self, walked: Walked) -> None:
         self.runs += 1
         self.account.add(walked.account)
+        self.again += walked.again
         self.faults += [f"{walked}: {one}" for one in walked.account.violations]
-        self.duds += [f"{walked}: {bomb}" for bomb in walked.duds]
-        self.points |= {bomb.point for bomb in walked.bombs if bomb not in walked.duds}
+        self.points |= {bomb.point for bomb in walked.hits}
+        self.seen |= {point for trace in walked.traces for point in trace}
 
 
-def choose_bombs(trace: Sequence[str]) -> list[Bomb]:
-    """The first time at each boundary of a day, and a time in the middle of those that come often."""
-    counts = Counter(trace)
-    first = [Bomb(point) for point in counts]
-    return first + [Bomb(point, count // 2 + 1) for point, count in counts.items() if count >= OFTEN]
+class Runs:
+    """The runs of one matrix, each told when it is over."""
 
+    def __init__(self, crew: Crew, tell: Callable[[str], None], until: float) -> None:
+        self._crew, self._tell, self._until = crew, tell, until
+        self.matrix = Matrix(str(crew.house))
 
-def choose_second(walked: Iterable[Walked], seed: int) -> list[tuple[Bomb, Bomb]]:
-    """For each run with one kill a second one at a boundary that its recovery came by, the least used first."""
-    chance, used = random.Random(seed), Counter[str]()
-    pairs = []
-    for one in sorted(walked, key=str):
-        recovery = sorted(set(one.traces[1])) if len(one.traces) > 1 else []
-        if recovery and len(one.bombs) == 1 and not one.duds:
-            least = min(used[point] for point in recovery)
-            point = chance.choice([point for point in recovery if used[point] == least])
-            used[point] += 1
-            pairs.append((one.bombs[0], Bomb(point)))
-    return pairs
+    def run(self, work: Callable[[Stage, Any], Walked], todo: Sequence[Any]) -> list[Walked]:
+        """Nothing is begun after `until` (monotonic seconds)."""
+        done = []
+        self.matrix.planned += len(todo)
+        for one in self._crew.run_all(work, todo, self._until):
+            self.matrix.add(one)
+            done.append(one)
+            self._tell(_sentence(one))
+        return done
 
 
 def run_matrix(crew: Crew, seed: int, tell: Callable[[str], None], only: str, until: float) -> Matrix:
-    """All of it on one house; `tell` hears of every run. `only` narrows the boundaries by a part of their name;
-    nothing is begun after `until` (monotonic seconds)."""
-    matrix = Matrix(str(crew.house))
+    """All of it on one house; `tell` hears of every run. `only` narrows the boundaries by a part of their name."""
+    runs = Runs(crew, tell, until)
+    scenes = [one.name for one in SCENES if crew.house.kind in one.kinds]
+    days = runs.run(live_day, [*(Plan(name) for name in scenes), EARLY])
+    # Commands know no engine.
+    is_local = not crew.house.engine
+    errands = [(one.name, only) for one in ERRANDS if is_local and crew.house.kind in one.kinds]
+    plans = plan_days(days, scenes, seed, only)
+    tell(f"{crew.house}: {sum(len(plan.pairs) for plan in plans)} pairs of kills, {len(errands)} commands")
+    runs.run(_do, [*errands, *plans])
+    missed = {point for point in runs.matrix.seen - runs.matrix.points if only in point}
+    runs.run(live_day, try_again(plans, missed, EARLY.pairs[0].first))
+    return runs.matrix
 
-    def run(work: Callable[[Stage, Any], Walked], todo: Sequence[Any]) -> list[Walked]:
-        done = []
-        matrix.planned += len(todo)
-        for one in crew.run_all(work, todo, until):
-            matrix.add(one)
-            done.append(one)
-            tell(_sentence(one))
-        return done
 
-    (dry,) = run(walk, [()])
-    bombs = [bomb for bomb in choose_bombs(dry.traces[0]) if only in bomb.point]
-    # A run that is cut short has then seen something of everything.
-    random.Random(seed).shuffle(bombs)
-    tell(f"{crew.house}: {len(set(dry.traces[0]))} boundaries in a day, {len(bombs)} kills")
-    once = run(walk, [(bomb,) for bomb in bombs])
-    run(walk, choose_second(once, seed))
-    names = [one.name for one in ERRANDS if crew.house.kind in one.kinds]
-    whole = run(run_errand, [(name, None) for name in names])
-    run(
-        run_errand,
-        [(one.name, bomb) for one in whole for bomb in choose_bombs(one.traces[0]) if only in bomb.point],
-    )
-    return matrix
+def plan_days(days: Iterable[Walked], scenes: Sequence[str], seed: int, only: str = "") -> list[Plan]:
+    """From unharmed days, and one with an early kill, to days of kills."""
+    by_name = {one.name: one for one in days if not one.bombs}
+    recovery = next((one.traces[-1] for one in days if one.bombs), [])
+    taken: set[str] = set()
+    used: Counter[str] = Counter()
+    pairs: dict[str, list[Pair]] = {}
+    for number, name in enumerate(scenes):
+        if name in by_name and recovery:
+            known = describe(by_name[name])
+            found = choose_pairs(known, taken, recovery, used, seed + number)
+            pairs[name] = [pair for pair in found if only in pair.first.point]
+            taken |= {*known.trace, *known.first, *known.others}
+    return make_plans(pairs, seed)
+
+
+def describe(walked: Walked) -> Known:
+    """The last life but one is the one that is killed later, the last one only cleans up."""
+    first, *falls, traced, last = walked.traces
+    later = {*traced, *last, *(point for one in falls for point in one)}
+    return Known(walked.name, traced, walked.ran, frozenset(set(first) - later), frozenset(later - set(traced)))
+
+
+def _do(stage: Stage, todo: Any) -> Walked:
+    return live_day(stage, todo) if isinstance(todo, Plan) else run_errand(stage, todo)
 
 
 def _sentence(walked: Walked) -> str:
-    state = "did not go off" if walked.duds else f"{walked.account.unknown} unknown, {walked.seconds:.1f} s"
+    kills, seconds = walked.account.kills, walked.seconds
+    duds = f"; not reached: {', '.join(map(str, walked.duds))}" if walked.duds else ""
     wrong = "".join(f"\n    WRONG: {one}" for one in walked.account.violations[:5])
-    return f"  {walked}: {state}{wrong}"
+    return f"  {walked.name}: {kills} kills, {walked.account.unknown} unknown, {seconds:.0f} s{duds}{wrong}"

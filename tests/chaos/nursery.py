@@ -80,12 +80,13 @@ class Nursery:
         bomb: Bomb | None = None,
         trace: Path | None = None,
         environ: dict[str, str] | None = None,
+        trip: str = "",
     ) -> Life:
         number, life = next(self._numbers), Life()
         self._lives[number] = life
         order: dict[str, Any] = {"id": number, "command": command, "log": str(log), "environ": environ or {}}
         order |= {"point": bomb.point if bomb else "", "nth": bomb.nth if bomb else 0}
-        order |= {"trace": str(trace) if trace else ""}
+        order |= {"trace": str(trace) if trace else "", "trip": trip}
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()

@@ -7,23 +7,26 @@ service manager would do; at the end nobody is killed any more until everything 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import random
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.accounts import Account
 from tests.chaos.nursery import Life, Nursery
-from tests.chaos.server import ENDS, PostgresServer
 from tests.chaos.stage import LETTER, Stage
 from tests.chaos.visitors import Visitors
 from tests.chaos.walk import editions_of, take_stock
+from tests.postgres_server import ENDS, IN_EARNEST, PostgresServer
 
 #: Seconds between two stories: X takes a hundred in a quarter of an hour, and so many are sent.
 STORY_EVERY = 9.5
 #: Seconds between two kills, at random.
-KILL_EVERY = (0.3, 5.0)
+KILL_EVERY = (0.3, 4.0)
 #: One kill in so many is of the database.
 DATABASE_KILL = 5
 LONGEST_RECOVERY = 240.0
@@ -74,14 +77,14 @@ class Round:
         self._fell_at: float | None = None
         self._seen = 0
 
-    def run(self, minutes: float, tell: Callable[[str], None]) -> Chaos:
+    def run(self, minutes: float) -> Chaos:
         stage, began = self._stage, time.monotonic()
         stage.fresh()
         marks = stage.mark()
         self._seen = sum(marks.values())
         slugs = [row[0] for row in stage.ask("SELECT slug FROM link ORDER BY id")]
         with Visitors(stage.port, slugs, pause=0.1) as visitors:
-            self._disturb(began, began + minutes * 60, tell)
+            self._disturb(time.monotonic(), minutes * 60)
             self._calm_down()
             visitors.stop()
             self._stop_all()
@@ -106,21 +109,21 @@ class Round:
 
     # -- the kills -------------------------------------------------------------------------------------------
 
-    def _disturb(self, began: float, until: float, tell: Callable[[str], None]) -> None:
+    def _disturb(self, began: float, seconds: float) -> None:
         next_story = began
         next_kill = began + 3.0
-        while (now := time.monotonic()) < until:
+        while (now := time.monotonic()) < began + seconds:
             if now >= next_story:
                 self._titles += self._stage.publish(1)
                 next_story += STORY_EVERY
             self._keep_alive()
             self._look()
             if now >= next_kill:
-                tell(f"  {now - began:6.1f} s: {self._kill_somebody()}")
+                self._kill_somebody()
                 next_kill = time.monotonic() + self._chance.uniform(*KILL_EVERY)
             time.sleep(0.05)
 
-    def _kill_somebody(self) -> str:
+    def _kill_somebody(self) -> None:
         self._fell_at = self._fell_at or time.monotonic()
         if self._server is not None and self._chance.randrange(DATABASE_KILL) == 0:
             how = self._chance.choice(sorted(ENDS))
@@ -128,13 +131,12 @@ class Round:
             time.sleep(self._chance.uniform(0.0, 2.0))
             self._server.start()
             self.chaos.database_ends += 1
-            return f"the database: {how}"
+            return
         node = self._chance.choice(self._nodes)
         assert node.life is not None
         node.life.kill()
         node.life.wait()
         node.kills += 1
-        return f"{node.name} ({node.roles}): kill -9"
 
     def _keep_alive(self) -> None:
         for node in self._nodes:
@@ -176,23 +178,32 @@ class Round:
                 self.chaos.account.violations.append(f"{node.name} ended with {node.life.code}")
 
 
-def run_rounds(
-    folder: Path, plans: Sequence[tuple[str, str, int]], minutes: float, seed: int, tell: Callable[[str], None]
-) -> list[Chaos]:
-    """One round for each (database, engine, nodes), `minutes` each; a server of our own for PostgreSQL."""
-    done = []
-    with Nursery() as nursery:
-        for number, (kind, engine, nodes) in enumerate(plans):
-            tell(f"random kills: {kind}, {engine or 'local'} engine, {nodes} nodes, seed {seed + number}")
-            server = PostgresServer() if kind == "PostgreSQL" else None
-            try:
-                url = server.url if server else ""
-                with Stage(folder / f"chaos{number}", kind, url, nursery, engine, readers=40) as stage:
-                    house = f"{kind}, {engine or 'local'} engine"
-                    done.append(Round(stage, house, nodes, seed + number, server).run(minutes, tell))
-            finally:
-                if server is not None:
-                    server.close()
-            for wrong in done[-1].account.violations[:20]:
-                tell(f"    WRONG: {wrong}")
-    return done
+def run_rounds(plans: Sequence[tuple[str, str, int]], minutes: float, seed: int, at_once: int) -> Iterator[Chaos]:
+    """One round for each (database, engine, nodes), `minutes` each, some side by side; as they end."""
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(at_once, mp_context=spawning) as pool:
+        rounds = [pool.submit(run_round, plan, minutes, seed + number) for number, plan in enumerate(plans)]
+        for done in as_completed(rounds):
+            yield done.result()
+
+
+def run_round(plan: tuple[str, str, int], minutes: float, seed: int) -> Chaos:
+    """One round, with a server of its own for PostgreSQL."""
+    kind, engine, nodes = plan
+    house = f"{kind}, {engine or 'local'} engine"
+    server = PostgresServer(IN_EARNEST) if kind == "PostgreSQL" else None
+    try:
+        with (
+            Nursery() as nursery,
+            tempfile.TemporaryDirectory(prefix="distributor-chaos-", ignore_cleanup_errors=True) as folder,
+            Stage(Path(folder) / "room", kind, server.url if server else "", nursery, engine, readers=40) as stage,
+        ):
+            chaos = Round(stage, house, nodes, seed, server).run(minutes)
+    finally:
+        if server is not None:
+            server.close()
+    account = chaos.account
+    print(f"random kills: {house}, {nodes} nodes: {account.kills} kills, {account.unknown} unknown", flush=True)
+    for wrong in account.violations[:20]:
+        print(f"    WRONG: {wrong}", flush=True)
+    return chaos

@@ -19,6 +19,8 @@ from xml.sax.saxutils import escape
 from sqlalchemy import text
 
 from distributor.channels import load
+from distributor.channels.sandbox_server import Reply, ScriptedServer
+from distributor.sources.sandbox import NewsSite
 from distributor.storage.database import Database
 from distributor.storage.place import find_home
 from tests.chaos.child import Bomb
@@ -26,9 +28,15 @@ from tests.chaos.keeping import open_keeping
 from tests.chaos.nursery import Life, Nursery
 from tests.walk.newsroom import FeedSite
 
-READERS = 12
+READERS = 8
+#: Readers of the letter that goes through the patient SMTP client.
+FEW = 3
+#: Readers of a list that no letter goes to; they leave it.
+LEAVERS = 300
 PATIENCE = 90.0
 LETTER = "Weekly letter"
+#: Where these channels stand among the boxes.
+LETTER1, LETTER2 = 3, 4
 #: The exit code for a database that cannot be used (yet): a killed holder's lock may outlive it for a moment.
 REFUSED = 4
 
@@ -39,8 +47,13 @@ class Feed(FeedSite):
     def __init__(self) -> None:
         super().__init__()
         self.items: list[str] = []
+        #: How many of the next requests for the feed get nothing that can be read.
+        self.outages = 0
 
     def answer(self, path: str) -> tuple[bytes, str]:
+        if path == "/feed" and self.outages > 0:
+            self.outages -= 1
+            return b"We are down for maintenance", "text/html"
         body, kind = super().answer(path)
         extra = "".join(
             f"<item><guid isPermaLink='false'>{name}</guid><link>{self.url}/{name}</link>"
@@ -58,10 +71,16 @@ class Stage:
         self, folder: Path, kind: str, server_url: str, nursery: Nursery, engine: str = "", readers: int = READERS
     ) -> None:
         self.folder, self.nursery, self.engine, self.readers = folder, nursery, engine, readers
+        self.server_url = server_url
         self.feed = Feed()
+        self.site = NewsSite()
+        #: Where alerts and pings go.
+        self.outside = ScriptedServer(0, lambda call, name: Reply(200, b""))
+        self.outside.start()
         self.boxes: dict[str, Any] = {"tg": load("telegram", "sandbox").Sandbox()}
         self.boxes["x"] = load("x", "sandbox").Sandbox(limit=1_000_000)
         self.boxes |= {f"letter{i}": box() for i, box in enumerate(load("email", "sandbox").SANDBOXES)}
+        self.boxes["letter2"] = load("email", "sandbox").SANDBOXES[0]()
         for box in self.boxes.values():
             box.start()
         self.port = find_port()
@@ -71,13 +90,16 @@ class Stage:
         self.config.parent.mkdir(parents=True)
         self._numbers = itertools.count(100)
         due = datetime.now(UTC) - timedelta(minutes=10)
-        self.config.write_text(json.dumps(self._settings(f"{due:%H:%M}")))
+        self.settings = self._settings(f"{due:%H:%M}")
+        self.config.write_text(json.dumps(self.settings))
         self._prepare()
 
     # -- before the runs -------------------------------------------------------------------------------------
 
     def _settings(self, due: str) -> dict[str, Any]:
         channels = [{"name": name, **box.settings()} for name, box in self.boxes.items()]
+        channels[LETTER1] |= {"webhook_key": self.boxes["letter1"].webhook_key}
+        channels[LETTER2] |= {"client": "plain", "connections": 1, "list": "few"}
         letters = [one["name"] for one in channels if one["kind"] == "email"]
         each = [
             {"name": f"now-{c['name']}", "channel": c["name"], "form": "each", "when": "immediately"}
@@ -96,6 +118,7 @@ class Stage:
             "web": {"listen": f"127.0.0.1:{self.port}"},
             "network": {"allow_private": ["127.0.0.0/8"]},
             "sources": [{"name": "front", "kind": "feed", "url": f"{self.feed.url}/feed", "every": "1s"}],
+            "templates_dir": str(self.folder / "templates"),
             "channels": channels,
             "schedules": [*each, *weekly],
             **({"engine": self.engine} if self.engine else {}),
@@ -105,15 +128,16 @@ class Stage:
         """Live through the first day, then turn the clock of the letter back."""
         self.feed.publish(1, datetime.now(UTC) - timedelta(days=2))
         self.require("db", "upgrade")
-        people = self.folder / "readers.csv"
-        people.write_text("email\n" + "".join(f"reader{i}@example.org\n" for i in range(self.readers)))
-        self.require("subscribers", "import", str(people), "--list", "readers")
+        (self.folder / "templates").mkdir()
+        self._invite("readers", [f"reader{i}@example.org" for i in range(self.readers)])
+        self._invite("few", [f"reader{i}@example.org" for i in range(FEW)])
+        self._invite("leavers", [f"leaver{i}@example.org" for i in range(LEAVERS)])
         self.require("poll")
         life = self.start()
         self.wait_for("the schedules", lambda: self.ask("SELECT name FROM schedule"), life)
         self.feed.publish(2)
         self.feed.items = ["Tomatoes", "Potatoes"]
-        self.wait_for("the first story", lambda: self.is_settled(["Story number 2"], 4), life)
+        self.wait_for("the first story", lambda: self.is_settled(["Story number 2"], 5), life)
         self.wait_for(
             "the items", lambda: self.ask("SELECT count(*) FROM post WHERE status = 'live'")[0][0] == 3, life
         )
@@ -124,13 +148,19 @@ class Stage:
         self.tell(f"UPDATE schedule SET started_at = {now - 3600}, planned_until = {now - 900}")
         self.keeping.save()
 
+    def _invite(self, name: str, addresses: list[str]) -> None:
+        people = self.folder / f"{name}.csv"
+        people.write_text("\n".join(["email", *addresses, ""]))
+        self.require("subscribers", "import", str(people), "--list", name)
+
     # -- during a run ----------------------------------------------------------------------------------------
 
     def fresh(self) -> None:
         """As it was after the first day; the feed shows only what was there then."""
         self.keeping.restore()
         self._feel_at_home()
-        self.feed.stories = self.feed.stories[:2]
+        self.feed.stories, self.feed.outages = self.feed.stories[:2], 0
+        self.configure({})
         self.log.unlink(missing_ok=True)
         for path in self.folder.glob("trace-*"):
             path.unlink()
@@ -145,6 +175,10 @@ class Stage:
         finally:
             database.close()
 
+    def configure(self, changes: dict[str, Any]) -> None:
+        """The configuration as it was at first, with these entries instead."""
+        self.config.write_text(json.dumps({**self.settings, **changes}))
+
     def publish(self, count: int) -> list[str]:
         """New stories; their headlines, never used before."""
         numbers = [next(self._numbers) for _ in range(count)]
@@ -153,10 +187,10 @@ class Stage:
         return [f"Story number {number}" for number in numbers]
 
     def start(
-        self, bomb: Bomb | None = None, roles: str = "web,clock,worker", trace: Path | None = None, *more: str
+        self, bomb: Bomb | None = None, roles: str = "web,clock,worker", trace: Path | None = None, trip: str = ""
     ) -> Life:
-        words = ["run", "--roles", roles, *more, "--config", str(self.config)]
-        return self.nursery.start(words, self.log, bomb, trace)
+        words = ["run", "--roles", roles, "--config", str(self.config)]
+        return self.nursery.start(words, self.log, bomb, trace, trip=trip)
 
     def run(self, *words: str, bomb: Bomb | None = None, trace: Path | None = None) -> int | None:
         """One command to its end; its exit code."""
@@ -184,14 +218,16 @@ class Stage:
         """Change the database behind the product's back, while it does not run."""
         self.keeping.tell(sentence)
 
-    def is_settled(self, titles: list[str], editions: int) -> bool:
-        """Whether so many editions of these titles are there and nothing of them waits or is on the wire."""
+    def is_settled(self, titles: list[str], editions: int, closed: str = "") -> bool:
+        """Whether so many editions of these titles are there and nothing of them waits or is on the wire; on the
+        `closed` channel it may wait, and an edition that waits for a person is nobody's work."""
         rows = self.ask(
-            "SELECT e.title, e.state, count(d.id), sum(CASE WHEN d.state IN ('queued', 'claimed', 'sending') "
+            "SELECT e.title, e.state, e.channel, sum(CASE WHEN d.state IN ('queued', 'claimed', 'sending') "
             "THEN 1 ELSE 0 END) FROM edition e LEFT JOIN delivery d ON d.edition_id = e.id GROUP BY e.id"
         )
         mine = [row for row in rows if row[0] in titles]
-        return len(mine) >= editions and all(row[1] in ("frozen", "complete") and not row[3] for row in mine)
+        is_done = all(row[1] != "planned" and (not row[3] or row[2] == closed) for row in mine)
+        return len(mine) >= editions and is_done
 
     def is_listening(self) -> bool:
         with socket.socket() as one:
@@ -206,6 +242,8 @@ class Stage:
         for box in self.boxes.values():
             box.stop()
         self.feed.close()
+        self.site.close()
+        self.outside.stop()
 
     def __enter__(self) -> Self:
         return self

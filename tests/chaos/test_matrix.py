@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from tests.chaos.accounts import settle_accounts
 from tests.chaos.child import Bomb
-from tests.chaos.matrix import SHORT, choose_bombs, choose_second
+from tests.chaos.long_day import Pair, Plan
+from tests.chaos.matrix import SHORT
 from tests.chaos.nursery import Nursery
+from tests.chaos.plans import Known, choose_bombs, choose_pairs, try_again
 from tests.chaos.stage import Stage
-from tests.chaos.walk import Walked, walk
+from tests.chaos.unreached import explain_unreached, shorten
+from tests.chaos.walk import walk
 from tests.house.points import list_points
 
 IN_FLIGHT = {"letter": 1}
@@ -77,9 +81,34 @@ def test_what_comes_often_is_also_killed_in_the_middle() -> None:
     assert choose_bombs(["a.b", "c.d", "c.d", "c.d"]) == [Bomb("a.b"), Bomb("c.d"), Bomb("c.d", 2)]
 
 
-def test_the_second_kill_is_at_a_boundary_of_the_recovery() -> None:
-    first = [
-        Walked(settle_accounts([], [], [], 1, {}), (Bomb(name),), [[], ["e.f", "g.h"]]) for name in ("a.b", "c.d")
-    ]
-    pairs = choose_second(first, seed=1)
-    assert {second.point for _, second in pairs} == {"e.f", "g.h"}
+KNOWN = Known("a day", ["lock.write", "feed.fetch", "x.body", "x.answered", "presence.leave"], 4)
+
+
+def test_the_second_kill_is_where_the_recovery_can_come_by() -> None:
+    """A start comes by its boundaries again; what was done before the first kill does not come again."""
+    recovery = ["lock.write", "feed.fetch", "x.body", "x.answered"]
+    pairs = {pair.first.point: pair for pair in choose_pairs(KNOWN, set(), recovery, Counter(), seed=1)}
+    assert set(pairs) == set(KNOWN.trace)
+    assert pairs["x.answered"].second == Bomb("lock.write")
+    assert pairs["x.body"].second in (Bomb("lock.write"), Bomb("x.answered"))
+    assert pairs["presence.leave"].at_stop
+    assert not pairs["x.body"].at_stop
+
+
+def test_a_boundary_that_an_earlier_scene_has_is_not_taken_again() -> None:
+    pairs = choose_pairs(KNOWN, set(KNOWN.trace) - {"x.body"}, KNOWN.trace, Counter(), seed=1)
+    assert [pair.first for pair in pairs] == [Bomb("x.body")]
+
+
+def test_a_boundary_that_was_missed_is_tried_once_more_with_more_patience() -> None:
+    plans = [Plan("a day", (Pair(Bomb("x.body", 2)), Pair(Bomb("e.f"))))]
+    again, recovering = try_again(plans, {"x.body", "g.h"}, Bomb("a.b"))
+    assert again.pairs[0].first == Bomb("x.body")
+    assert again.patience > plans[0].patience
+    assert recovering.pairs[0] == Pair(Bomb("a.b"), Bomb("g.h"))
+
+
+def test_what_cannot_be_reached_has_its_reason() -> None:
+    found = explain_unreached("SQLite, local engine", {"lanes.release written", "x.body"})
+    assert list(found.values()) == [["lanes.release written"], ["x.body"]]
+    assert shorten(["a.b written", "a.b committed", "c.d committed"]) == "`a.b`, `c.d committed`"

@@ -11,7 +11,7 @@ from typing import Any
 from tests.chaos.accounts import Account, Pair, settle_accounts
 from tests.chaos.child import Bomb
 from tests.chaos.nursery import Life
-from tests.chaos.stage import LETTER, PATIENCE, REFUSED, Stage
+from tests.chaos.stage import FEW, LETTER, PATIENCE, REFUSED, Stage
 from tests.chaos.visitors import Visitors
 
 STORIES = 2
@@ -26,10 +26,16 @@ class Walked:
     account: Account
     bombs: tuple[Bomb, ...]
     traces: list[list[str]] = field(default_factory=list)
+    #: Bombs that went off.
+    hits: list[Bomb] = field(default_factory=list)
+    #: How many of them while it recovered from another one.
+    again: int = 0
     #: Bombs whose boundary was never reached.
     duds: list[Bomb] = field(default_factory=list)
     seconds: float = 0.0
     name: str = "a day"
+    #: How many boundaries the last life had come by when it was told to stop.
+    ran: int = 0
 
     def __str__(self) -> str:
         return f"{self.name}: " + (" then ".join(map(str, self.bombs)) or "no kill")
@@ -49,8 +55,8 @@ def walk(stage: Stage, bombs: Sequence[Bomb], roles: str = "web,clock,worker") -
             life = live(stage, bomb, titles, roles, trace)
             walked.traces.append(trace.read_text().splitlines() if trace.exists() else [])
             kills += life.is_killed
-            if bomb is not None and not life.is_killed:
-                walked.duds.append(bomb)
+            if bomb is not None:
+                (walked.hits if life.is_killed else walked.duds).append(bomb)
             if not life.is_killed and life.code != 0:
                 walked.account.violations.append(f"ended with {life.code}: {stage.log.read_text()[-1500:]}")
         visitors.stop()
@@ -85,7 +91,7 @@ def wait_until_done(stage: Stage, life: Life, titles: list[str]) -> int | None:
 
 
 def editions_of(titles: Sequence[str]) -> int:
-    return sum(2 if title == LETTER else 4 for title in titles)
+    return sum(3 if title == LETTER else 5 for title in titles)
 
 
 def take_stock(
@@ -99,13 +105,15 @@ def take_stock(
 
 
 def in_flight(stage: Stage) -> dict[str, int]:
-    """Deliveries on the wire at one moment: one voice, four connections, one request for the whole list."""
-    return {"tg": 1, "x": 1, "letter0": 4, "letter1": stage.readers}
+    """Deliveries on the wire at one moment: one voice, four connections, one request for the whole list, and one
+    connection again."""
+    return {"tg": 1, "x": 1, "letter0": 4, "letter1": stage.readers, "letter2": 1}
 
 
 def list_planned(stage: Stage, titles: Sequence[str]) -> list[Pair]:
     people = [f"reader{number}@example.org" for number in range(stage.readers)]
-    letters = [(name, one, title) for name in ("letter0", "letter1") for one in people for title in titles]
+    lists = {"letter0": people, "letter1": people, "letter2": people[:FEW]}
+    letters = [(name, one, title) for name, list_ in lists.items() for one in list_ for title in titles]
     return letters + [(name, "", title) for name in ("tg", "x") for title in titles if title != LETTER]
 
 

@@ -118,7 +118,7 @@ def become(order: dict[str, Any]) -> list[str]:
     os.close(nothing)
     os.environ.update(order["environ"])
     bomb = Bomb(order["point"], order["nth"]) if order["point"] else None
-    set_up(bomb, Path(order["trace"]) if order["trace"] else None)
+    set_up(bomb, Path(order["trace"]) if order["trace"] else None, order["trip"])
     command: list[str] = order["command"]
     return command
 
@@ -126,7 +126,11 @@ def become(order: dict[str, Any]) -> list[str]:
 if __name__ == "__main__":
     load_everything()
     words = serve()
+    sys.argv = ["distributor", *words]
+    if words[0] == "@watch":
+        from tests.chaos.watching import watch_once
+
+        sys.exit(watch_once(Path(words[-1])))
     from distributor.cli import app
 
-    sys.argv = ["distributor", *words]
     app(words)

@@ -7,24 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.own_server import OwnServer
+from tests.conftest import upgrade_database
 from tests.engine.scene import Node, Public, voice, wait_for
+from tests.postgres_server import IN_EARNEST, PostgresServer
 
 
 @pytest.fixture
-def server() -> Iterator[OwnServer]:
-    own = OwnServer()
-    yield own
-    own.remove()
+def server() -> Iterator[PostgresServer]:
+    with PostgresServer(IN_EARNEST) as own:
+        upgrade_database(own.url)
+        yield own
 
 
 @pytest.mark.parametrize("kind", ["local", "procrastinate"])
-def test_an_engine_survives_a_restart_of_the_database(tmp_path: Path, server: OwnServer, kind: str) -> None:
+def test_an_engine_survives_a_restart_of_the_database(tmp_path: Path, server: PostgresServer, kind: str) -> None:
     node = Node(server.url, tmp_path, Public(), "node", kind, {"tg": voice()}).start()
     try:
         one = node.add_edition("tg", 1)
         wait_for("the first story", lambda: node.public.editions() == [one])
-        server.stop()
+        server.end()
         server.start()
         two = node.add_edition("tg", 2)
         wait_for("the second story", lambda: node.public.editions() == [one, two], node.sweep)
@@ -36,13 +37,13 @@ def test_an_engine_survives_a_restart_of_the_database(tmp_path: Path, server: Ow
 
 
 def test_a_message_on_the_wire_while_the_database_is_away_is_settled_afterwards(
-    tmp_path: Path, server: OwnServer
+    tmp_path: Path, server: PostgresServer
 ) -> None:
     node = Node(server.url, tmp_path, Public(), "node", "procrastinate", {"tg": voice()}, pause=1.0).start()
     try:
         one = node.add_edition("tg", 1)
         wait_for("the call to begin", lambda: node.public.speaking.get("tg"))
-        server.stop()
+        server.end()
         wait_for("the answer", lambda: node.public.editions() == [one])
         server.start()
         wait_for("its accounts", lambda: node.states() == {"sent": 1})

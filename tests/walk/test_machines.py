@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,11 @@ from tests.walk.test_kill import check_accounts, is_settled, prepare
 
 
 class Machine:
-    """One process of the product, with a configuration and a state_dir of its own."""
+    """One process of the product, with a configuration and a state_dir of its own. `prefix` stands before its
+    command, where it is to run in a network of its own."""
 
-    def __init__(self, room: Newsroom, name: str) -> None:
+    def __init__(self, room: Newsroom, name: str, prefix: Sequence[str] = ()) -> None:
+        self._prefix = prefix
         self.folder = room.folder / name
         self.config = self.folder / "config" / "distributor.yaml"
         self.config.parent.mkdir(parents=True)
@@ -31,8 +33,9 @@ class Machine:
 
     def start(self, roles: str) -> None:
         with self.log.open("ab") as log:
+            words = ["run", "--config", str(self.config), "--roles", roles]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "distributor", "run", "--config", str(self.config), "--roles", roles],
+                [*self._prefix, sys.executable, "-m", "distributor", *words],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
