@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.canaries import DATABASE, Watch
 from tests.postgres_server import join_server
@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from distributor.storage import Storage
     from tests.shared_renderer import SharedRenderer
 
-# Hypothesis' deadline of 200 ms is a timing assertion, and machines are shared.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# Hypothesis' deadline of 200 ms and its complaint of slowness are timing assertions, and machines are shared.
+# Usually the same examples each time, so that a run fails by what was changed; other ones, and more, with --long.
+_UNTIMED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("usual", **_UNTIMED, derandomize=True, max_examples=50)
+settings.register_profile("long", **_UNTIMED, max_examples=200)
+settings.load_profile("usual")
 
 _numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Watch(), "canaries")
+    settings.load_profile("long" if config.getoption("--long") else "usual")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
