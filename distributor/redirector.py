@@ -1,6 +1,6 @@
 """A process that only redirects: as one of several on a port, or alone where the database may only be read.
 
-`python -m distributor.redirector` reads its order as a line of JSON, says how many clicks it has written and lost,
+It reads its order as a line of JSON, says how many clicks it has written and lost,
 and runs until its input ends, with whoever started it.
 """
 
@@ -107,7 +107,3 @@ class Redirector:
         for one in self._extra:
             one.stop()
         self.site.stop()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -19,9 +18,11 @@ from distributor.web.redirect_site import Order
 
 log = logging.getLogger(__name__)
 
-MODULE = "distributor.redirector"
 #: What it reads when it should end; the end of its input alone means that we were killed.
 STOP = "stop\n"
+# The same program, also where it was started from a folder that is not installed.
+_FOLDER = str(Path(__file__).parents[2])
+_BEGIN = f"import sys; sys.path.insert(0, {_FOLDER!r}); from distributor.redirector import main; sys.exit(main())"
 #: Seconds before a process that ended by itself is started again.
 AGAIN = 1.0
 STOP_SECONDS = 10.0
@@ -76,12 +77,11 @@ class ExtraProcess:
         number = way.fileno() if way else -1
         reach("redirector.start")
         process = subprocess.Popen(
-            [sys.executable, "-m", MODULE],
+            [sys.executable, "-c", _BEGIN],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             pass_fds=[number] if way else [],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([_FOLDER, os.environ.get("PYTHONPATH", "")])},
         )
         self._process = process
         if way:
@@ -100,6 +100,3 @@ class ExtraProcess:
         for line in lines:  # type: ignore[attr-defined]
             written, lost = (int(word) for word in line.split())
             self.written, self.lost = self._before[0] + written, self._before[1] + lost
-
-
-_FOLDER = str(Path(__file__).parents[2])
