@@ -29,7 +29,7 @@ from tests.postgres_server import join_server  # noqa: E402
 COPIED = ("distributor", "tests", "templates", "config", "docs", "tools")
 FILES = ("pyproject.toml", "README.md", "Makefile", "LICENSE")
 SIDE_BY_SIDE = 2
-LONGEST = 90.0
+LONGEST = 300.0
 NOTICED = "noticed"
 BROKEN = "its test fails with the guard too"
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")

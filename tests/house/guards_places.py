@@ -20,8 +20,8 @@ PLACES = (
         9,
         "who left the list after the freeze is skipped",
         "storage/audience.py",
-        "x.list IN ('', :list) LIMIT 1) IS NULL",
-        "x.list IN ('', :list) LIMIT 1) IS NULL OR 1 = 1",
+        'x.list IN (\'\', :list) LIMIT 1) IS NULL\n"""',
+        'x.list IN (\'\', :list) LIMIT 1) IS NULL OR 1 = 1\n"""',
         f"{_LEDGER}::test_who_left_the_list_after_the_freeze_is_skipped[sqlite]",
     ),
     Guard(

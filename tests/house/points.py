@@ -39,6 +39,8 @@ METHODS = frozenset(
 #: What these names mean only where services are spoken to.
 WIRE_METHODS = frozenset({"connect", "request", "starttls", "login", "run_until_complete"})
 WIRE_ROOMS = ("channels", "sources", "web", "engine")
+#: What a database is called: a move has two.
+DATABASES = ("database", "db", "source", "target")
 #: A transaction that is not `database.write`.
 COMMIT_METHODS = frozenset({"begin", "commit"})
 COMMIT_ROOMS = ("storage", "engine", "app", "pipeline")
@@ -114,7 +116,7 @@ def find_writes(file: File) -> Iterator[tuple[str, int]]:
         if isinstance(call.func, ast.Attribute) and call.func.attr == "write":
             owner = ast.unparse(call.func.value)
             is_own = owner == "self" and file.name == "storage/database.py"
-            if is_own or owner.rpartition(".")[2].lstrip("_") in ("database", "db"):
+            if is_own or owner.rpartition(".")[2].lstrip("_") in DATABASES:
                 yield read_literal(call), call.lineno
 
 
