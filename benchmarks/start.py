@@ -1,7 +1,7 @@
 """From the command to the first answer: `run` with every kind of channel and 20 sources, and `--help`.
 
-Goals: `run` answers /healthz within 1 s, `--help` within 0.25 s. The yardstick is
-an empty Python. Byte code is there, as after `make setup`.
+Goals: `run` answers /healthz within 1 s, `--help` within 0.25 s. The yardstick is an
+empty Python. Byte code is there, as after `make setup`.
 
 python -m benchmarks.start [--full]
 """
