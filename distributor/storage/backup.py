@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from datetime import datetime
 from pathlib import Path
@@ -48,8 +49,11 @@ def backup_sqlite(database: Database, target: Path, is_quick: bool = False) -> P
 
 
 def name_backup(database: Database, now: datetime) -> Path:
-    """Where a backup goes when nobody says: beside the database, named by the UTC time."""
-    return database.path.parent / "backups" / f"{database.path.stem}-{now:%Y%m%dT%H%M%SZ}.db"
+    """Where a backup goes when nobody says: beside the database, named by the UTC time. A name that is taken gets a
+    number: a program that dies while it upgrades is started again within the same second."""
+    folder, name = database.path.parent / "backups", f"{database.path.stem}-{now:%Y%m%dT%H%M%SZ}"
+    names = (f"{name}-{number}.db" if number > 1 else f"{name}.db" for number in itertools.count(1))
+    return next(folder / one for one in names if not (folder / one).exists())
 
 
 def upgrade_with_backup(database: Database, now: datetime) -> tuple[str | None, str, Path | None]:

@@ -82,9 +82,11 @@ def run_matrix(crew: Crew, seed: int, tell: Callable[[str], None], only: str, un
     errands = [(one.name, only) for one in ERRANDS if is_local and crew.house.kind in one.kinds]
     plans = plan_days(days, scenes, seed, only)
     tell(f"{crew.house}: {sum(len(plan.pairs) for plan in plans)} pairs of kills, {len(errands)} commands")
-    runs.run(_do, [*errands, *plans])
+    first = [plan for plan in plans if plan.pairs[0].first.nth == 1]
+    runs.run(_do, [*errands, *first])
     missed = {point for point in runs.matrix.seen - runs.matrix.points if only in point}
     runs.run(live_day, try_again(plans, missed, EARLY.pairs[0].first))
+    runs.run(live_day, plans[len(first) :])
     return runs.matrix
 
 

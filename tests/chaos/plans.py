@@ -57,16 +57,21 @@ def choose_pairs(
 
 
 def make_plans(pairs: Mapping[str, Sequence[Pair]], seed: int) -> list[Plan]:
-    """Days of some pairs each. Their order is random: a run that is cut short has seen something of everything."""
-    plans = []
+    """Days of some pairs each, in random order; later times of a boundary come last, so that a run that is
+    cut short has seen most of the boundaries."""
+    first, later = [], []
     for scene, some in pairs.items():
         heads = [pair for pair in some if pair.at_first]
-        rest = [pair for pair in some if not pair.at_first]
+        rest = [pair for pair in some if not pair.at_first and pair.first.nth == 1]
         while heads or rest:
-            plans.append(Plan(scene, (*heads[:1], *rest[:A_DAY])))
+            first.append(Plan(scene, (*heads[:1], *rest[:A_DAY])))
             heads, rest = heads[1:], rest[A_DAY:]
-    random.Random(seed).shuffle(plans)
-    return plans
+        again = [pair for pair in some if pair.first.nth > 1]
+        later += [Plan(scene, tuple(again[at : at + A_DAY])) for at in range(0, len(again), A_DAY)]
+    chance = random.Random(seed)
+    chance.shuffle(first)
+    chance.shuffle(later)
+    return [*first, *later]
 
 
 def try_again(plans: Iterable[Plan], missed: set[str], early: Bomb) -> list[Plan]:

@@ -6,6 +6,7 @@ nothing when it forks, so a child is as a fresh start is, half a second earlier.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -110,6 +111,7 @@ def become(order: dict[str, Any]) -> list[str]:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
+    end_with_parent()
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
@@ -121,6 +123,12 @@ def become(order: dict[str, Any]) -> list[str]:
     set_up(bomb, Path(order["trace"]) if order["trace"] else None, order["trip"])
     command: list[str] = order["command"]
     return command
+
+
+def end_with_parent() -> None:
+    """Nobody is left over when the tests are killed themselves (Linux: PR_SET_PDEATHSIG)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 if __name__ == "__main__":

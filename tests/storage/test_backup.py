@@ -128,3 +128,13 @@ def test_no_update_is_lost_between_threads(storage: Storage) -> None:
         thread.join()
     with storage.database.read() as connection:
         assert connection.execute(text("SELECT value FROM meta WHERE key = 'count'")).scalar_one() == "150"
+
+
+def test_two_copies_within_one_second_do_not_get_in_each_others_way(storage: Storage, now: datetime) -> None:
+    """A program that is killed while it upgrades is started again at once."""
+    database = storage.database
+    if not database.is_sqlite:
+        pytest.skip("copies are made of SQLite")
+    copies = [backup_sqlite(database, name_backup(database, now)) for _ in range(2)]
+    assert len(set(copies)) == 2
+    assert all(copy.exists() for copy in copies)
