@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -91,6 +91,7 @@ def status(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
 
     with opened(config) as app:
         view = _read_situation(app)
+        processes = [_describe_process(one) for one in app.storage.workers.list_all(app.clock())]
     needs, notes = find_needs(view), list_notes(view)
     states: dict[str, dict[str, int]] = {}
     for (name, state), number in sorted(view.deliveries.items()):
@@ -98,10 +99,14 @@ def status(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     if as_json:
         paused = {name: row.reason for name, row in view.channels.items() if row.is_paused}
         shown = [{"level": one.level, "what": one.what, "type": one.commands} for one in needs]
-        show_json({"deliveries": states, "paused": paused, "needs": shown, "notes": notes})
+        told = {"deliveries": states, "paused": paused, "processes": processes, "needs": shown, "notes": notes}
+        show_json(told)
     else:
         rows = [{"channel": name, "deliveries": found} for name, found in states.items()]
         show(rows, ("channel", "deliveries"), as_json=False, empty="no deliveries yet")
+        if processes:
+            typer.echo()
+        show(processes, ("process", "roles", "since", "seen"), as_json=False, empty="no process runs")
         for line in notes:
             typer.echo(f"- {line}")
         for one in needs:
@@ -111,6 +116,21 @@ def status(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     if needs:
         raise typer.Exit(1)
     tell("nothing needs you")
+
+
+def _describe_process(one: Any) -> dict[str, object]:
+    """Who says that it is there; one that fell silent is listed for a day."""
+    from distributor.core.needs import describe_span
+
+    seen = f"{describe_span(timedelta(seconds=one.age))} ago{', taken for dead' if one.is_dead else ''}"
+    return {
+        "process": f"{one.host} {one.process}",
+        "roles": one.roles,
+        "since": one.started_at,
+        "seen": seen,
+        "is_dead": one.is_dead,
+        "version": one.version,
+    }
 
 
 def _read_situation(app: App) -> Situation:

@@ -251,8 +251,10 @@ def _list_large(connection: Connection) -> Sequence[Any]:
 
 def _find_first(connection: Connection, edition_id: int, state: str) -> datetime | None:
     """Since when the first delivery in this state is in it."""
-    query = select(delivery.c.changed_at).where(delivery.c.edition_id == edition_id, delivery.c.state == state)
-    return connection.execute(query.order_by(delivery.c.id).limit(1)).scalar()
+    first = select(func.min(delivery.c.id)).where(delivery.c.edition_id == edition_id, delivery.c.state == state)
+    return connection.execute(
+        select(delivery.c.changed_at).where(delivery.c.id == first.scalar_subquery())
+    ).scalar()
 
 
 def _add(counts: dict[tuple[str, str], int], name: str, more: Mapping[str, int]) -> None:

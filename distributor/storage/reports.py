@@ -15,6 +15,7 @@ from distributor.core.reporting import (
     NoticeRow,
 )
 from distributor.storage.click_reports import ClickReports
+from distributor.storage.figures import Figures
 from distributor.storage.receipts import find_kept
 from distributor.storage.stuck import StuckReports
 from distributor.storage.tables import (
@@ -35,32 +36,7 @@ class Reports(ClickReports, StuckReports):
 
     def count_deliveries(self) -> dict[tuple[str, str], int]:
         """(channel, state) -> deliveries, over editions that are not complete plus the sums of complete ones."""
-        counts: dict[tuple[str, str], int] = {}
-        with self._database.read() as connection:
-            open_rows = connection.execute(
-                select(edition.c.channel, delivery.c.state, func.count())
-                .join(delivery, delivery.c.edition_id == edition.c.id)
-                .where(edition.c.state == "frozen")
-                .group_by(edition.c.channel, delivery.c.state)
-            ).all()
-            done = connection.execute(
-                select(
-                    edition.c.channel,
-                    func.sum(edition.c.sent).label("sent"),
-                    func.sum(edition.c.failed).label("failed"),
-                    func.sum(edition.c.skipped).label("skipped"),
-                    func.sum(edition.c.presumed).label("presumed"),
-                )
-                .where(edition.c.state == "complete")
-                .group_by(edition.c.channel)
-            ).all()
-        for name, state, number in open_rows:
-            counts[(name, state)] = counts.get((name, state), 0) + int(number)
-        for row in done:
-            for state in ("sent", "failed", "skipped", "presumed"):
-                key = (row.channel, state)
-                counts[key] = counts.get(key, 0) + int(getattr(row, state) or 0)
-        return counts
+        return Figures(self._database).count_deliveries()
 
     def list_deliveries(
         self, *, state: str = "", channel_name: str = "", edition_id: int | None = None, limit: int = 100
@@ -161,25 +137,12 @@ class Reports(ClickReports, StuckReports):
             )
 
     def find_mismatches(self) -> list[int]:
-        """Frozen editions whose deliveries do not add up to their audience: an alarm, never repaired silently."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                select(edition.c.id)
-                .outerjoin(delivery, delivery.c.edition_id == edition.c.id)
-                .where(edition.c.state == "frozen")
-                .group_by(edition.c.id, edition.c.audience)
-                .having(func.count(delivery.c.id) != edition.c.audience)
-            ).all()
-            return [int(row.id) for row in rows]
+        """Editions whose deliveries or sums do not add up to their audience: an alarm, never repaired silently."""
+        return Figures(self._database).find_mismatches()
 
     def oldest(self, state: str) -> datetime | None:
-        """When the oldest delivery in this state came into it."""
-        with self._database.read() as connection:
-            return connection.execute(
-                select(func.min(delivery.c.changed_at))
-                .join(edition, edition.c.id == delivery.c.edition_id)
-                .where(edition.c.state == "frozen", delivery.c.state == state)
-            ).scalar()
+        """Since when the oldest delivery is in this state; of a large edition the first in order stands for all."""
+        return min(Figures(self._database).find_oldest(state).values(), default=None)
 
 
 def _counts_by_edition(connection: Any, ids: list[int]) -> dict[int, dict[str, int]]:

@@ -92,9 +92,24 @@ def test_while_all_is_well_nobody_is_needed(busy: Folder) -> None:
     assert done.json == {
         "deliveries": {"letter": {"queued": 3}, "tg": {"queued": 1}},
         "paused": {},
+        "processes": [],
         "needs": [],
         "notes": [],
     }
+
+
+def test_status_says_which_processes_run_and_which_fell_silent(busy: Folder) -> None:
+    with busy.open() as storage:
+        storage.workers.beat("f1", "node1", 4711, "clock,worker", "0.1.0", lately(0.001))
+        storage.workers.beat("f2", "node2", 4712, "worker", "0.1.0", lately(1))
+    lines = [line.split() for line in busy.type("status").out.splitlines() if line.startswith("node")]
+    assert sorted((one[0], one[1], one[2]) for one in lines) == [
+        ("node1", "4711", "clock,worker"),
+        ("node2", "4712", "worker"),
+    ]
+    assert [" ".join(one[-3:]) for one in lines if one[0] == "node2"] == ["taken for dead"]
+    told = {one["process"]: one["is_dead"] for one in busy.type("status", "--json").json["processes"]}
+    assert told == {"node1 4711": False, "node2 4712": True}
 
 
 def test_status_says_what_is_stuck_why_and_what_to_type(busy: Folder) -> None:

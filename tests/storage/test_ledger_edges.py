@@ -16,7 +16,6 @@ from distributor.storage.tables import attempt
 from tests.storage.scene import add_edition, add_readers, states
 
 LEASE = 900.0
-REST = [("tg", state) for state in ("sent", "failed", "skipped")]
 
 
 def claim(storage: Storage, now: datetime, channel: str = "tg", limit: int = 1, fence: str = "me") -> Batch:
@@ -207,8 +206,7 @@ def test_what_was_presumed_and_is_found_after_all_is_counted_as_sent(storage: St
     storage.ledger.start([item.delivery_id], "me", now)
     storage.recovery.recover(Evidence(), [], now)
     storage.decisions.resolve(item.delivery_id, "leave", "anna", now)
-    assert storage.reports.count_deliveries() == {("tg", "presumed"): 1} | dict.fromkeys(REST, 0)
+    assert storage.reports.count_deliveries() == {("tg", "presumed"): 1}
     assert storage.recovery.prove_sent(item.delivery_id, "42", "found on the timeline", now)
-    assert storage.reports.count_deliveries()[("tg", "sent")] == 1
-    assert storage.reports.count_deliveries()[("tg", "presumed")] == 0
+    assert storage.reports.count_deliveries() == {("tg", "sent"): 1}
     assert attempts(storage) == [(1, "sent", "42")]
