@@ -21,9 +21,9 @@ from tests.chaos.visitors import Visitors
 from tests.chaos.walk import Walked, editions_of, in_flight, list_rows, take_stock
 
 #: How long a start is tried again while the dead holder's lock is still there.
-STARTING = 15.0
+STARTING = 60.0
 #: Seconds in which a life comes by its boundary, or it does not.
-LONGEST = 45.0
+LONGEST = 90.0
 #: Seconds between two looks at a life that has not died.
 LOOK_EVERY = 0.1
 LOOK_AT_ARMED_EVERY = 0.4

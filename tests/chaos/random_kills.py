@@ -25,11 +25,12 @@ from tests.postgres_server import ENDS, IN_EARNEST, PostgresServer
 
 #: Seconds between two stories: X takes a hundred in a quarter of an hour, and so many are sent.
 STORY_EVERY = 9.5
+READERS = 20
 #: Seconds between two kills, at random.
 KILL_EVERY = (0.3, 4.0)
 #: One kill in so many is of the database.
 DATABASE_KILL = 5
-LONGEST_RECOVERY = 240.0
+LONGEST_RECOVERY = 600.0
 
 
 @dataclass
@@ -196,7 +197,9 @@ def run_round(plan: tuple[str, str, int], minutes: float, seed: int) -> Chaos:
         with (
             Nursery() as nursery,
             tempfile.TemporaryDirectory(prefix="distributor-chaos-", ignore_cleanup_errors=True) as folder,
-            Stage(Path(folder) / "room", kind, server.url if server else "", nursery, engine, readers=40) as stage,
+            Stage(
+                Path(folder) / "room", kind, server.url if server else "", nursery, engine, readers=READERS
+            ) as stage,
         ):
             chaos = Round(stage, house, nodes, seed, server).run(minutes)
     finally:

@@ -33,7 +33,7 @@ READERS = 8
 FEW = 3
 #: Readers of a list that no letter goes to; they leave it.
 LEAVERS = 300
-PATIENCE = 90.0
+PATIENCE = 240.0
 LETTER = "Weekly letter"
 #: Where these channels stand among the boxes.
 LETTER1, LETTER2 = 3, 4

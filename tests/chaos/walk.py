@@ -16,7 +16,7 @@ from tests.chaos.visitors import Visitors
 
 STORIES = 2
 #: How long a start is tried again while the dead holder's lock is still there.
-STARTING = 15.0
+STARTING = 60.0
 
 
 @dataclass

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-PATIENCE = 20.0
+PATIENCE = 90.0
 EVERY = 0.2
 
 
