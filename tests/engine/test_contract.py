@@ -115,7 +115,7 @@ def test_a_single_story_goes_before_a_digest(make_node: Start) -> None:
 
 def test_what_has_to_wait_is_sent_when_its_time_has_come(make_node: Start) -> None:
     node = make_node().start()
-    until = read_clock() + timedelta(seconds=6)
+    until = read_clock() + timedelta(seconds=2)
     node.storage.ledger.rest_channel("tg", until)
     one = node.add_edition("tg", 1)
     wait_for("the story", lambda: node.public.editions() == [one], node.sweep)
