@@ -193,6 +193,7 @@ def run_round(plan: tuple[str, str, int], minutes: float, seed: int) -> Chaos:
     kind, engine, nodes = plan
     house = f"{kind}, {engine or 'local'} engine"
     server = PostgresServer(IN_EARNEST) if kind == "PostgreSQL" else None
+    url = server.url if server else ""
     try:
         with (
             Nursery() as nursery,
