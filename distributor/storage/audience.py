@@ -22,7 +22,16 @@ AND (SELECT 1 FROM list_member m
 AND (SELECT 1 FROM suppression x
      WHERE x.address_key = s.address_key AND x.list IN ('', :list) LIMIT 1) IS NULL
 """
-_CLAIMED = "SELECT id, recipient_id, attempts FROM delivery WHERE id AMONG :ids"
+#: The opposite for deliveries, so that where nobody is gone no row is read into Python.
+_GONE = """
+SELECT d.id FROM delivery d
+WHERE d.id AMONG :ids
+AND (SELECT 1 FROM subscriber s WHERE s.id = d.recipient_id AND s.status = 'active'
+     AND (SELECT 1 FROM list_member m
+          WHERE m.list = :list AND m.subscriber_id = s.id AND m.state = 'member' LIMIT 1) IS NOT NULL
+     AND (SELECT 1 FROM suppression x
+          WHERE x.address_key = s.address_key AND x.list IN ('', :list) LIMIT 1) IS NULL LIMIT 1) IS NULL
+"""
 #: (delivery, recipient, attempts)
 Row = tuple[int, int, int]
 
@@ -44,8 +53,7 @@ def find_gone(connection: Connection, ids: Sequence[int], list_name: str) -> set
     """Of these deliveries: those whose reader left, was suppressed or cannot be reached. Nobody of one voice."""
     if not list_name:
         return set()
-    rows = ask(connection, _CLAIMED, {"ids": write_numbers(connection, ids)})
-    return set(ids) - {item.delivery_id for item in load_allowed(connection, rows, list_name)}
+    return {row[0] for row in ask(connection, _GONE, {"ids": write_numbers(connection, ids), "list": list_name})}
 
 
 def skip_gone(connection: Connection, gone: Collection[int], now: datetime) -> bool:
