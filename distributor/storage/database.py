@@ -12,7 +12,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class Database:
 
         `name` ("ledger.claim") makes its two boundaries points of core/points.py.
         """
-        lock = self._lock if self.is_sqlite else _no_lock()
+        lock = self._lock if self.is_sqlite else nullcontext()
         with lock, self._explain(), self._writer.begin() as connection:
             connection.info.pop(_WOKEN, None)
             yield connection
@@ -109,8 +109,7 @@ class Database:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 run_quickly(connection, sentence, rows)
             return
-        with self._lock, self._explain():
-            driver = self._noter
+        with self.drive() as driver, self._explain():
             driver.execute("PRAGMA synchronous=NORMAL")
             try:
                 driver.execute("BEGIN IMMEDIATE")
@@ -124,12 +123,18 @@ class Database:
                 driver.execute("PRAGMA synchronous=FULL")
         reach("database.note committed")
 
+    @contextmanager
+    def drive(self) -> Iterator[sqlite3.Connection]:
+        """SQLite's one writing connection, between transactions; for what stands beside our own tables."""
+        with self._lock:
+            yield self._noter
+
     def close(self) -> None:
         with self._looking:
             if "_looker" in self.__dict__:
                 self.__dict__.pop("_looker").close()
         self._reader.dispose()
-        with self._lock if self.is_sqlite else _no_lock():
+        with self._lock if self.is_sqlite else nullcontext():
             self.__dict__.pop("_noter", None)
             self._writer.dispose()
 
@@ -144,11 +149,6 @@ class Database:
         """The one writing connection there is."""
         with self._writer.connect() as connection:
             return connection.connection.driver_connection
-
-
-@contextmanager
-def _no_lock() -> Iterator[None]:
-    yield
 
 
 def run_quickly(connection: Connection, sentence: str, rows: Sequence[Mapping[str, object]] = ()) -> list[Any]:

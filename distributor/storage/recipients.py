@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Select, func, select, text, update
 
 from distributor.core.subscriber import ImportCount, NewSubscriber
 from distributor.storage.database import Database
-from distributor.storage.intake import Intake, sort_people
+from distributor.storage.intake import Intake
 from distributor.storage.leavings import LeaveRecord
+from distributor.storage.staging import open_staging
 from distributor.storage.tables import list_member, subscriber, suppression
 
 
@@ -40,16 +41,18 @@ class Recipients:
     ) -> Iterator[ImportCount]:
         """Add people to a list in chunks of one transaction each; yields the running count after each chunk.
 
-        More than one chunk is read to its end before anything is added. Who left the list or is suppressed stays
+        They are read to their end before anything is added. Who left the list or is suppressed stays
         out: an import is not consent. A known address keeps its name; of a repeated one the first line counts.
         """
         count = ImportCount()
-        intake = Intake(list_name, now, count)
-        for rows in sort_people(people, chunk, count):
-            if rows:
+        with open_staging(self._database) as staging:
+            for _ in staging.take_in(people, chunk, count):
+                yield count
+            intake = Intake(staging, list_name, now, count)
+            for after in range(0, staging.size, chunk):
                 with self._database.write("recipients.add_subscribers") as connection:
-                    intake.add(connection, rows)
-            yield count
+                    intake.add(connection, after, min(after + chunk, staging.size))
+                yield count
 
     def unsubscribe(self, subscriber_id: int, list_name: str, reason: str, now: datetime) -> bool:
         """Take one reader off one list, for good; True when they were on it. Safe to repeat."""

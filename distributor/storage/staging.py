@@ -1,0 +1,93 @@
+"""Where an import waits to be sorted: a file without a name, gone with its process, never in the product's own."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from itertools import count as count_up
+from itertools import islice
+from typing import Any
+
+from distributor.core.errors import StorageError
+from distributor.core.subscriber import ImportCount, NewSubscriber
+from distributor.storage.database import Database
+
+#: The connection that has the file, for as long as nobody else may use it.
+Drive = Callable[[], AbstractContextManager[sqlite3.Connection]]
+_numbers = count_up(1)
+
+_MAKE = "CREATE TABLE {schema}.person (address TEXT, key TEXT, name TEXT, consent TEXT)"
+_PUT = "INSERT INTO {schema}.person VALUES (?, ?, ?, ?)"
+# Sorted rows go into the index of addresses side by side; unsorted, a million of them write every page of it a
+# hundred times. SQLite takes the columns from the row that has the min().
+_SORT = (
+    "CREATE TABLE {schema}.sorted AS SELECT address, key, name, consent FROM "
+    "(SELECT address, key, name, consent, min(rowid) FROM {schema}.person GROUP BY key)"
+)
+_COUNT = "SELECT count(*) FROM {schema}.sorted"
+_LIST = "SELECT address, key, name, consent FROM {schema}.sorted WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
+
+
+class Staging:
+    """The people of one import by key, the first of each key only. `schema` is what SQL calls their file."""
+
+    def __init__(self, schema: str, drive: Drive) -> None:
+        self.schema = schema
+        self.size = 0
+        self._drive = drive
+        self._say(_MAKE)
+
+    def take_in(self, people: Iterable[NewSubscriber], chunk: int, count: ImportCount) -> Iterator[None]:
+        """Read them to their end; yields after each chunk. Raises StorageError where there is no room."""
+        source, put = iter(people), _PUT.format(schema=self.schema)
+        while part := list(islice(source, chunk)):
+            with self._drive() as driver, _explain_room():
+                driver.execute("BEGIN")
+                try:
+                    driver.executemany(put, part)
+                    driver.execute("COMMIT")
+                except BaseException:
+                    driver.rollback()
+                    raise
+            count.read += len(part)
+            yield
+        with _explain_room():
+            self._say(_SORT)
+        ((self.size,),) = self._say(_COUNT)
+        count.repeated = count.read - self.size
+
+    def list_rows(self, after: int, last: int) -> list[tuple[str, str, str, str]]:
+        """Address, key, name and consent of the people with these numbers, from 1 in the order of keys."""
+        return self._say(_LIST, after, last)
+
+    def _say(self, sentence: str, *values: int) -> list[Any]:
+        with self._drive() as driver:
+            return driver.execute(sentence.format(schema=self.schema), values).fetchall()
+
+
+@contextmanager
+def open_staging(database: Database) -> Iterator[Staging]:
+    """On SQLite beside the writing connection, so that a chunk of people is one statement."""
+    if not database.is_sqlite:
+        with closing(sqlite3.connect("", isolation_level=None)) as driver:
+            yield Staging("main", lambda: nullcontext(driver))
+        return
+    schema = f"import_{next(_numbers)}"
+    with database.drive() as driver:
+        driver.execute(f"ATTACH '' AS {schema}")
+    try:
+        yield Staging(schema, database.drive)
+    finally:
+        with database.drive() as driver, suppress(sqlite3.OperationalError):
+            driver.execute(f"DETACH {schema}")
+
+
+@contextmanager
+def _explain_room() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StorageError(
+            f"the folder for temporary files cannot hold the import ({error}); free some space"
+        ) from None
