@@ -198,9 +198,7 @@ def run_round(plan: tuple[str, str, int], minutes: float, seed: int) -> Chaos:
         with (
             Nursery() as nursery,
             tempfile.TemporaryDirectory(prefix="distributor-chaos-", ignore_cleanup_errors=True) as folder,
-            Stage(
-                Path(folder) / "room", kind, server.url if server else "", nursery, engine, readers=READERS
-            ) as stage,
+            Stage(Path(folder) / "room", kind, url, nursery, engine, readers=READERS) as stage,
         ):
             chaos = Round(stage, house, nodes, seed, server).run(minutes)
     finally:
