@@ -90,7 +90,7 @@ def poll(
     A poll that found nothing new is given to `later`, whose owner writes it down together with others; without
     `later` it is written at once. Lost before that, it costs one more request.
     """
-    state = replace(state, claimed_by="")
+    state = replace(state, claimed_by="") if state.claimed_by else state
     try:
         result = _ask(name, source, state, now)
     except SourceError as error:
