@@ -105,6 +105,11 @@ def release_late(stage: Stage, callers: Callers) -> None:
         stage.require("editions", "release", str(row[0]))
 
 
+def open_silently(stage: Stage, callers: Callers) -> None:
+    """The wake-up for what waits on X was lost."""
+    stage.tell("UPDATE channel SET is_paused = (1 = 0) WHERE name = 'x'")
+
+
 def let_time_pass(seconds: float) -> Callable[[Stage, Callers], None]:
     """What was on the wire at the kill has been unknown for so long."""
 
@@ -184,6 +189,8 @@ SCENES = (
           closes_x=True, quiet=HOUSEKEEPING),
     Scene("too late", "deliveries past their hour are held", meanwhile=make_late, after=release_late,
           closes_x=True, quiet=HOUSEKEEPING),
+    Scene("a lost wake-up", "what is ready is found without one", meanwhile=open_silently, closes_x=True,
+          quiet=HOUSEKEEPING, kinds=("PostgreSQL",)),
     Scene("accounts left open", "two machines settle in one moment", setup=reopen_accounts, quiet=HOUSEKEEPING),
     Scene("a broken template", "an edition cannot be worded", setup=break_template, after=mend_template),
     Scene("a lost commit", "the database took a claim, its answer was lost", trip="ledger.claim committed",
