@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from distributor.core.errors import SourceError
 from distributor.core.post import Post
@@ -58,11 +59,7 @@ class SourceState:
     @classmethod
     def from_json(cls, text: str) -> SourceState:
         """The state that was written, by an older or newer program too; "{}" and "" are a source never polled."""
-        data = json.loads(text or "{}")
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        for name in _DATES:
-            known[name] = datetime.fromisoformat(known[name]) if known.get(name) else None
-        return cls(**known)
+        return _read_state(text)
 
     def for_address(self, configured: str) -> SourceState:
         """This state if it was learnt from that address, else a fresh one."""
@@ -78,6 +75,15 @@ class SourceState:
             return True
         was_ahead = self.asked_at is not None and self.asked_at > now + CLOCK_WAS_WRONG
         return not self.is_gone and (self.next_poll_at is None or self.next_poll_at <= now or was_ahead)
+
+
+@lru_cache(maxsize=2048)  # all of them are looked at each second, and few have changed
+def _read_state(text: str) -> SourceState:
+    data = json.loads(text or "{}")
+    known = {name: data[name] for name in SourceState.__dataclass_fields__ if name in data}
+    for name in _DATES:
+        known[name] = datetime.fromisoformat(known[name]) if known.get(name) else None
+    return SourceState(**known)
 
 
 @dataclass(frozen=True)
