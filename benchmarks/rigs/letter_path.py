@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Iterator
@@ -80,6 +81,9 @@ class Desk:
             may_start=lambda: not watch.is_paused(),
             pause=time.sleep,
         )
+        # As `distributor run` does once everything is there.
+        gc.collect()
+        gc.freeze()
         try:
             yield lane
         finally:
