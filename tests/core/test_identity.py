@@ -273,6 +273,12 @@ def test_a_guid_that_flips_between_http_and_https_is_one(stand: Newsstand) -> No
     assert stand.sent == [] and len(stand.posts) == 10
 
 
+def test_a_guid_alone_is_known_whatever_its_scheme(stand: Newsstand) -> None:
+    rest = {"url": "https://example.org/moved/3", "headline": "Other words", "published_at": NOW}
+    stand.poll([make_story(3, guid="http://www.example.org/?p=3", **rest)])
+    assert stand.sent == [] and len(stand.posts) == 10
+
+
 def test_another_feed_under_the_same_address_is_a_burst(stand: Newsstand) -> None:
     other = [
         make_story(n, guid=f"tag:{n}", url=f"https://other.example/{n}", headline=f"Recipe {n}") for n in range(20)

@@ -32,7 +32,7 @@ STORIES = (
         "core/story_keys.py",
         'return re.sub(r"^https?://(www\\.)?", "", guid.strip(), flags=re.IGNORECASE)',
         "return guid.strip()",
-        f"{_IDENTITY}::test_a_guid_that_flips_between_http_and_https_is_one",
+        f"{_IDENTITY}::test_a_guid_alone_is_known_whatever_its_scheme",
     ),
     Guard(
         4,
@@ -40,7 +40,7 @@ STORIES = (
         "core/identity.py",
         "if is_moved and not reason:",
         "if False:",
-        f"{_IDENTITY}::test_ids_that_are_dealt_anew_follow_link_and_headline",
+        f"{_IDENTITY}::test_a_feed_that_moves_house_sends_nothing[gone-4-slugs and ids change]",
     ),
     Guard(
         4,
