@@ -32,9 +32,25 @@ log = logging.getLogger(__name__)
 GRACE = 60.0
 #: Seconds between two times that counts are carried to the database: what a kill loses of them.
 CARRY_EVERY = 5.0
+#: How long it is told that clicks were lost.
+LOSS_SPAN = timedelta(minutes=15)
 #: A service that reported nothing of what went out longer ago than this is silent.
 HOOK_PATIENCE = timedelta(hours=1)
 TEXT = "This is a test: alerts of this installation come this way."
+
+
+class Losses:
+    """Clicks lost lately, from a sum that only grows: told until it has stood still for a while."""
+
+    def __init__(self) -> None:
+        self._sums: list[tuple[datetime, float]] = []
+
+    def note(self, total: float, now: datetime) -> float:
+        """How much the sum grew within `LOSS_SPAN`."""
+        while len(self._sums) > 1 and self._sums[1][0] <= now - LOSS_SPAN:
+            self._sums.pop(0)
+        self._sums.append((now, total))
+        return max(total - self._sums[0][1], 0.0)
 
 
 class Lookout:
@@ -43,6 +59,7 @@ class Lookout:
     def __init__(self, app: App) -> None:
         self._app = app
         figures = app.storage.figures
+        self._losses = Losses()
         self._mismatches = Seldom(figures.find_mismatches, time.monotonic, least=300.0)
         self._offset = Seldom(partial(figures.measure_clock_offset, read_clock), time.monotonic, least=300.0)
         self._arrivals = Seldom(self._find_arrivals, time.monotonic, least=300.0)
@@ -71,6 +88,7 @@ class Lookout:
             clock_offset=self._offset.get(),
             processes=figures.list_processes(now),
             safe_mode=app.storage.health.read_safe_mode(),
+            clicks_lost=self._losses.note(app.storage.counters.load().get(("clicks_lost",), 0.0), now),
         )
 
     def _find_sources(self) -> dict[str, SourceFacts]:

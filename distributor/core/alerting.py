@@ -102,7 +102,7 @@ class ProcessFacts:
 class Facts:
     """What can be known at one moment. `unknown`: channel -> how many, since when the oldest. `silent_hooks`:
     channel -> the last report of its service, where messages went out since. `capped`: channels whose next message
-    waits for its cap, which needs nobody. `backup_at`: None when it is not
+    waits for its cap, which needs nobody. `clicks_lost`: lately, by all processes. `backup_at`: None when it is not
     known; `processes`: empty where processes do not report."""
 
     planned_until: Mapping[str, tuple[Rule, datetime]] = field(default_factory=dict)
@@ -119,6 +119,7 @@ class Facts:
     clock_offset: float = 0.0
     processes: Sequence[ProcessFacts] = ()
     safe_mode: str = ""
+    clicks_lost: float = 0.0
 
 
 def find_troubles(facts: Facts, now: datetime, after: timedelta) -> list[Trouble]:
@@ -144,6 +145,10 @@ def _find_broken(facts: Facts, now: datetime) -> Iterator[Trouble]:
     if facts.disk_free < DISK_FREE:
         text = f"{facts.disk_free:.1%} of the disk with the program's files is free; below 5 % it is not ready."
         yield Trouble("disk", text)
+    if facts.clicks_lost:
+        what = count(int(facts.clicks_lost), "click")
+        text = f"{what} could not be written to a web process's disk and got lost: free some. Readers got through."
+        yield Trouble("clicks lost", text, ("distributor status",))
     if abs(facts.clock_offset) > CLOCK_OFFSET:
         way = "ahead of" if facts.clock_offset > 0 else "behind"
         text = f"This machine's clock is {abs(facts.clock_offset):.1f} s {way} the database server's: mend its NTP."

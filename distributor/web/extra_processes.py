@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from socket import socket
 
+from distributor.core import tally
 from distributor.core.points import reach
 from distributor.web.redirect_site import Order
 
@@ -99,4 +100,6 @@ class ExtraProcess:
     def _follow(self, lines: object) -> None:
         for line in lines:  # type: ignore[attr-defined]
             written, lost = (int(word) for word in line.split())
+            # Nobody carries what it counts, so it is counted here, for the alert.
+            tally.count("clicks_lost", by=self._before[1] + lost - self.lost)
             self.written, self.lost = self._before[0] + written, self._before[1] + lost

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,8 @@ STOP_SECONDS = 10.0
 #: How often, and in what steps, to wait for a port that is about to become free.
 WAIT_TIMES = 25
 WAIT_SECONDS = 0.2
+#: The longest turn of one thread of this process while another one waits.
+TURN_SECONDS = 0.0005
 #: Connections the kernel keeps for us while we are busy.
 BACKLOG = 2048
 
@@ -54,6 +57,9 @@ class WebServer:
         return int(self._socket.getsockname()[1])
 
     def start(self) -> None:
+        # Python lets a thread that computes go on for 5 ms before another one gets its turn, and a redirect needs
+        # several turns: while a letter goes out, it would wait for each.
+        sys.setswitchinterval(TURN_SECONDS)
         self._thread.start()
         self._started.wait(STOP_SECONDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from distributor.alerts import Alerts, Lookout
+from distributor.alerts import Alerts, Lookout, Losses
 from distributor.app import App, read_settings
 from distributor.channels.email.sandbox_smtp import SmtpSandbox
 from distributor.core.alerting import Facts, find_troubles
+from distributor.core.tally import take_counts
 from distributor.storage import Storage
+from distributor.web.public.clicks import ClickJournal
 from tests.alerts.web_rig import Post, open_post
 from tests.cli.desk import Folder
 from tests.storage.scene import add_edition, add_post
@@ -118,3 +121,27 @@ def test_what_is_wrong_is_listed(tmp_path: Path, sqlite_ready: Path) -> None:
     assert typed.code == 1
     assert "8 % is free" in typed.out
     assert json.loads(folder.type("alerts", "--json").out)[0]["key"] == "disk"
+
+
+def test_clicks_that_a_full_disk_lost_reach_a_person(tmp_path: Path, storage: Storage) -> None:
+    journal = ClickJournal(tmp_path / "clicks", write=refuse)
+    lookout, now = Lookout(make_app(tmp_path, storage, NOW)), NOW
+    take_counts()
+    assert "clicks lost" not in find_keys(lookout.gather(), now)
+    assert not journal.append(b"a\nb\nc\n", 3)
+    # As each process does it; another one may be the watching one.
+    storage.counters.add(take_counts())
+    (found,) = [one for one in find_troubles(lookout.gather(), now, AFTER) if one.key == "clicks lost"]
+    assert "3 clicks could not be written" in found.text
+    journal.close()
+
+
+def refuse(file: int, data: bytes) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_loss_is_told_for_a_quarter_of_an_hour() -> None:
+    losses = Losses()
+    grown = [losses.note(total, NOW + timedelta(minutes=at)) for at, total in ((0, 5), (1, 5), (2, 9), (16, 9))]
+    assert grown == [0, 0, 4, 4]
+    assert losses.note(9, NOW + timedelta(minutes=18)) == 0

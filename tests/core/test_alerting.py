@@ -42,6 +42,10 @@ def test_nothing_is_wrong_when_nothing_is() -> None:
     assert keys() == []
 
 
+def test_lost_clicks_are_a_trouble() -> None:
+    assert keys(clicks_lost=3.0) == ["clicks lost"]
+
+
 @pytest.mark.parametrize(
     ("planned_until", "expected"),
     [

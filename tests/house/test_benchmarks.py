@@ -12,7 +12,7 @@ from benchmarks.__main__ import HERE, list_names
 from tests.house.source_code import ROOT
 
 #: Programs that a benchmark takes from the system.
-NEEDED = {"redirect": ("nginx", "wrk")}
+NEEDED = {"redirect": ("nginx", "wrk"), "redirect_send": ("wrk",)}
 TABLE = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 
 

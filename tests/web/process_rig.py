@@ -20,7 +20,7 @@ from distributor.storage.database import Database
 from distributor.storage.tables import link
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 90.0
+TIMEOUT = 180.0
 
 
 def add_links(database: Database) -> None:

@@ -19,6 +19,8 @@ from distributor.storage.tables import click
 from tests.conftest import PostgresDatabases
 
 SLUGS = list(TARGETS)
+#: Where the database does not matter.
+ON_SQLITE = pytest.mark.parametrize("ready_database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -80,6 +82,7 @@ def test_processes_share_port_and_pages_and_one_that_is_killed_is_replaced(
     assert set(acknowledged) <= counted.keys() and set(counted.values()) == {1}
 
 
+@ON_SQLITE
 def test_after_a_kill_of_the_first_process_the_others_go_and_the_next_start_counts(
     database: Database, ready_database_url: str, tmp_path: Path
 ) -> None:
@@ -100,6 +103,7 @@ def test_after_a_kill_of_the_first_process_the_others_go_and_the_next_start_coun
     assert counted.keys() == set(acknowledged) and set(counted.values()) == {1}
 
 
+@ON_SQLITE
 def test_a_shared_port_that_somebody_else_has_is_said(tmp_path: Path, ready_database_url: str) -> None:
     with Product(tmp_path, ready_database_url, "web,clock,worker", processes=2) as product:
         command = f"127.0.0.1:{product.port}"

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from distributor.core import tally
 from distributor.core.errors import StorageError
 from distributor.core.points import reach
 
@@ -106,6 +107,7 @@ class ClickJournal:
         if self.lost == self._lost_before:
             log.error("clicks cannot be written to %s (%s): they are lost until then", self.folder, error.strerror)
         self.lost += count
+        tally.count("clicks_lost", by=count)
         return False
 
     def _recover(self) -> None:
