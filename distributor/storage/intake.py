@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from distributor.core.subscriber import ImportCount
 from distributor.storage.staging import Staging
+
+#: address, key, name, consent
+Row = tuple[str, str, str, str]
 
 _INCOMING = "CREATE TEMP TABLE incoming (address text, key text, name text, consent text) ON COMMIT DROP"
 _COPY = "COPY incoming (address, key, name, consent) FROM STDIN"
@@ -33,6 +37,8 @@ _JOINED = (
     "{people} JOIN subscriber s ON s.address_key = p.key "
     "LEFT JOIN list_member m ON m.list = :list AND m.subscriber_id = s.id WHERE {where}"
 )
+# People whose key a line before had, which stands right before them.
+_FIRST = "NOT EXISTS (SELECT 1 FROM {sorted} q WHERE q.rowid = p.rowid - 1 AND q.key = p.key)"
 _COUNT_FOUND = "SELECT m.state, {barred}, count(*) FROM {people} GROUP BY 1, 2"
 
 
@@ -43,21 +49,25 @@ class Intake:
         self._staging = staging
         self._values = {"list": list_name, "at": now.timestamp()}
         self._count = count
+        self._last_row: Row = ("", "", "", "")
 
     def add(self, connection: Connection, after: int, last: int) -> None:
         """Take in the staged people with numbers from `after` + 1 to `last`."""
         if connection.dialect.name == "sqlite":
-            people, where = f"{self._staging.schema}.sorted p", f"p.rowid > {after} AND p.rowid <= {last}"
+            rows = f"{self._staging.schema}.sorted"
+            people, where = f"{rows} p", f"p.rowid > {after} AND p.rowid <= {last}"
             fresh, added = self._add_on_sqlite(connection, f"{people} WHERE {where} ORDER BY p.rowid")
+            where += " AND " + _FIRST.format(sorted=rows)
         else:
             people, where = "incoming p", "true"
-            _copy(connection, self._staging.list_rows(after, last))
+            _copy(connection, self._drop_repeated(self._staging.list_rows(after, last)))
             fresh, added = self._add_on_postgresql(connection)
         if fresh == last - after:
             self._count.added += added
             self._count.suppressed += fresh - added
         else:
-            self._add_known(connection, _JOINED.format(people=people, where=where), added)
+            found = self._add_known(connection, _JOINED.format(people=people, where=where), added)
+            self._count.repeated += last - after - found
 
     def _add_on_sqlite(self, connection: Connection, people: str) -> tuple[int, int]:
         """How many were nobody's readers yet, and how many of those are members now."""
@@ -72,8 +82,13 @@ class Intake:
         fresh, added = connection.execute(sentence, self._values).one()
         return int(fresh), int(added)
 
-    def _add_known(self, connection: Connection, people: str, added: int) -> None:
-        """Who was a reader before: those who may be become members. `added` of the chunk are that already."""
+    def _drop_repeated(self, rows: list[Row]) -> list[Row]:
+        kept = [row for before, row in pairwise([self._last_row, *rows]) if before[1] != row[1]]
+        self._last_row = rows[-1]
+        return kept
+
+    def _add_known(self, connection: Connection, people: str, added: int) -> int:
+        """Who was a reader before: who may be becomes a member, `added` are that already. Returns how many."""
         rows = connection.execute(text(_COUNT_FOUND.format(people=people, barred=_BARRED)), self._values)
         numbers = {(row[0], bool(row[1])): int(row[2]) for row in rows}
         more = self._run(connection, _say_members(f"{people} AND m.state IS NULL"))
@@ -81,6 +96,7 @@ class Intake:
         self._count.left_before += sum(number for (state, _), number in numbers.items() if state == "left")
         self._count.suppressed += sum(n for (state, barred), n in numbers.items() if barred and state != "left")
         self._count.known += numbers.get(("member", False), 0) - added
+        return sum(numbers.values())
 
     def _run(self, connection: Connection, sentence: str) -> int:
         return int(connection.execute(text(sentence), self._values).rowcount)
@@ -90,7 +106,7 @@ def _say_members(people: str) -> str:
     return _ADD_MEMBERS.format(people=people, barred=_BARRED)
 
 
-def _copy(connection: Connection, rows: Sequence[tuple[str, str, str, str]]) -> None:
+def _copy(connection: Connection, rows: Sequence[Row]) -> None:
     """The rows as the table `incoming` of this transaction."""
     # Without statistics the planner would rather read every reader there is than look up those of a chunk.
     for sentence in ("SET LOCAL enable_hashjoin = off", "SET LOCAL enable_mergejoin = off", _INCOMING):
