@@ -161,9 +161,9 @@ class App:
         self, name: str, state: SourceState | None = None, later: Callable[[QuietPoll], None] | None = None
     ) -> Polled:
         """Poll one source now, due or not. `state` spares a look; `later` takes the note of a poll without news."""
-        settings, source, posts = self._source_settings[name], self.sources[name], self.storage.posts
-        state = (state or SourceState.from_json(posts.load_state(name))).for_address(settings.url)
-        return poll(name, source, settings.every, state, posts, source.enrich, self.clock(), later)
+        own, source, posts = self._source_settings[name], self.sources[name], self.storage.posts
+        state = (state or SourceState.from_json(posts.load_state(name))).for_address(own.url)
+        return poll(name, source, own.every, state, posts, source.enrich, self.clock(), later, own.settle)
 
     def plan(self) -> int:
         """Write the editions that are due; returns how many."""

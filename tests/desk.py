@@ -68,6 +68,7 @@ class Desk:
     storage: Storage
     now: datetime
     sources: dict[str, ToldSource] = field(default_factory=dict)
+    settle: timedelta = timedelta()
 
     def poll(self, posts: Iterable[Post] | SourceError, name: str = "front", after: timedelta = EVERY) -> Polled:
         """Turn the clock on, then read the source."""
@@ -77,7 +78,7 @@ class Desk:
         told.posts = () if isinstance(posts, Exception) else tuple(posts)
         known = self.storage.posts.load_sources().get(name)
         state = SourceState.from_json(known.state if known else "")
-        return poll(name, told, EVERY, state, self.storage.posts, told.enrich, self.now)
+        return poll(name, told, EVERY, state, self.storage.posts, told.enrich, self.now, settle=self.settle)
 
     def plan(self, *schedules: Plan) -> int:
         """A second later, plan."""

@@ -31,7 +31,8 @@ class Known:
 
     `content_hash` is the `Verdict.content_hash` stored last, never a hash of an enriched post. `held` is the
     `Verdict.reason` it is held for, "" when it is free. `is_elsewhere` when another source brought the story
-    first: that one words it, and what this source says differently is no change.
+    first: that one words it, and what this source says differently is no change. `seen_at` is when it was first
+    seen.
     """
 
     post_id: int
@@ -39,6 +40,7 @@ class Known:
     held: str = ""
     published_at: datetime | None = None
     is_elsewhere: bool = False
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Verdict:
     released   was held for its words or a far date and no longer is; store a revision too when `is_changed`
 
     `keys` are to be stored for this post: no other post has them. `not_before` is the publication time while it
-    is still to come, also on posts that are known. `note` is a sentence for the editor.
+    is still to come, also on posts that are known, or the end of the time in which a new story has to settle, if
+    that is later. `note` is a sentence for the editor.
     """
 
     kind: Kind
@@ -93,8 +96,14 @@ class _Entry:
     has_only_title: bool = False
 
 
-def judge(posts: Sequence[Post], known: Mapping[str, Known], stats: SourceStats, now: datetime) -> list[Verdict]:
-    """One verdict for each post, in the same order.
+def judge(
+    posts: Sequence[Post],
+    known: Mapping[str, Known],
+    stats: SourceStats,
+    now: datetime,
+    settle: timedelta = timedelta(),
+) -> list[Verdict]:
+    """One verdict for each post, in the same order. A story may go out `settle` after it was first seen.
 
     `posts` are as the source gave them, before article pages fill their gaps: only then do hashes of two polls
     compare. `known` maps keys of this source to stored posts; it must answer for every key of `identity_keys`.
@@ -106,7 +115,7 @@ def judge(posts: Sequence[Post], known: Mapping[str, Known], stats: SourceStats,
     _drop_shared_keys(entries)
     _recognise(entries, known)
     moved = _find_moved(entries, known)
-    verdicts = [_judge_entry(entry, known, stats, now, is_moved=moved) for entry in entries]
+    verdicts = [_judge_entry(entry, known, stats, now, settle, is_moved=moved) for entry in entries]
     return _brake(verdicts, stats)
 
 
@@ -186,22 +195,33 @@ def _has_known_headline(entry: _Entry, known: Mapping[str, Known], taken: set[in
 
 
 def _judge_entry(
-    entry: _Entry, known: Mapping[str, Known], stats: SourceStats, now: datetime, *, is_moved: bool
+    entry: _Entry,
+    known: Mapping[str, Known],
+    stats: SourceStats,
+    now: datetime,
+    settle: timedelta,
+    *,
+    is_moved: bool,
 ) -> Verdict:
     keys = _keys_to_store(entry, known)
-    published = entry.post.published_at
-    verdict = Verdict(
-        "new",
-        entry.post,
-        content_hash(entry.post),
-        keys=keys,
-        not_before=published if published and published > now else None,
-    )
+    hours = _find_hours(entry, now, settle)
+    verdict = Verdict("new", entry.post, content_hash(entry.post), keys=keys, not_before=max(hours, default=None))
     if entry.is_twin:
         return replace(verdict, kind="same", note="listed twice in this poll")
     if entry.known:
         return _judge_known(verdict, entry.known, now)
     return _judge_unknown(verdict, stats, now, is_moved=is_moved)
+
+
+def _find_hours(entry: _Entry, now: datetime, settle: timedelta) -> list[datetime]:
+    """What a story has to wait for: its own hour, the end of its settling. Nothing that has come, and no settling
+    anew of what an editor let go."""
+    published, seen_at = entry.post.published_at, now
+    if entry.known:
+        seen_at = min(entry.known.seen_at or now, now)
+    hours = [hour for hour in (published, seen_at + settle) if hour and hour > now]
+    is_waiting = not entry.known or entry.known.held or (published is not None and published > now)
+    return hours if is_waiting else []
 
 
 def _keys_to_store(entry: _Entry, known: Mapping[str, Known]) -> tuple[str, ...]:
@@ -232,7 +252,7 @@ def _judge_unknown(verdict: Verdict, stats: SourceStats, now: datetime, *, is_mo
     if stats.is_first_poll and _is_history(post, stats):
         return replace(verdict, kind="baseline", not_before=None, note="was there when the source was first read")
     if _is_old(post, stats, now):
-        return replace(verdict, kind="old", note="too old to be news")
+        return replace(verdict, kind="old", not_before=None, note="too old to be news")
     reason, note = _hold(post, now)
     if is_moved and not reason:
         reason, note = "ids-changed", "the feed changed the ids of most of its stories at once"

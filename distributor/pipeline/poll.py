@@ -84,8 +84,11 @@ def poll(
     enrich: Callable[[Post, datetime], Post],
     now: datetime,
     later: Callable[[QuietPoll], None] | None = None,
+    settle: timedelta = timedelta(),
 ) -> Polled:
     """Poll one source once. A source that cannot be read costs only itself: reason kept, tried again later.
+
+    A new story waits for `settle` from now before it may be told.
 
     A poll that found nothing new is given to `later`, whose owner writes it down together with others; without
     `later` it is written at once. Lost before that, it costs one more request.
@@ -108,7 +111,7 @@ def poll(
         return Polled(name, is_unchanged=True, note=result.note)
     stats = replace(store.source_stats(name), first_polled_at=state.first_polled_at)
     keys = [key for post in result.posts for key in identity_keys(post)]
-    verdicts = judge(result.posts, store.find_known(name, keys), stats, now)
+    verdicts = judge(result.posts, store.find_known(name, keys), stats, now, settle)
     counted = store.apply_poll(
         name, after.to_json(), verdicts, _fill_gaps(verdicts, enrich, now), after.next_poll_at, now
     )

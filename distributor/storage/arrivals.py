@@ -98,7 +98,8 @@ def _post_row(
         "content": post_to_json(filled),
         "content_hash": verdict.content_hash,
         "revision": 1,
-        "ripe_at": verdict.not_before or _ripe_at(filled.published_at, last_ok_at, now),
+        # Waiting for its hour, or until it has settled, makes no story late, and no late story news.
+        "ripe_at": _ripe_at(filled.published_at, last_ok_at, now) + ((verdict.not_before or now) - now),
         "changed_at": now,
         "published_at": filled.published_at,
     }

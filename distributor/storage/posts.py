@@ -131,13 +131,16 @@ class Posts:
                         post.c.reason,
                         post.c.published_at,
                         post.c.source,
+                        post.c.first_seen_at,
                     )
                     .join(post, post.c.id == post_key.c.post_id)
                     .where(post_key.c.source == name, post_key.c.key.in_(wanted[start : start + 500]))
                 ).all()
                 for row in rows:
                     held = row.reason if row.status == "held" else ""
-                    found[row.key] = Known(row.id, row.content_hash, held, row.published_at, row.source != name)
+                    is_elsewhere = row.source != name
+                    known = Known(row.id, row.content_hash, held, row.published_at, is_elsewhere, row.first_seen_at)
+                    found[row.key] = known
         return found
 
     def apply_poll(

@@ -8,6 +8,7 @@ _SEND = "tests/pipeline/test_send.py"
 _LAST_LOOK = "tests/pipeline/test_send_rechecks.py"
 _LEDGER = "tests/storage/test_ledger.py"
 _IDENTITY = "tests/core/test_identity.py"
+_SETTLE = "tests/pipeline/test_settle.py"
 
 STORIES = (
     Guard(
@@ -118,9 +119,17 @@ STORIES = (
         5,
         "a story waits for the time it says",
         "core/identity.py",
-        "not_before=published if published and published > now else None,",
-        "not_before=None,",
+        "for hour in (published, seen_at + settle) if hour and hour > now",
+        "for hour in (seen_at + settle,) if hour > now",
         f"{_IDENTITY}::test_a_story_from_the_future_waits_or_is_held",
+    ),
+    Guard(
+        5,
+        "a new story settles where its source wants that",
+        "core/identity.py",
+        "for hour in (published, seen_at + settle) if hour and hour > now",
+        "for hour in (published,) if hour and hour > now",
+        f"{_SETTLE}::test_a_story_that_is_taken_back_while_it_settles_is_never_told[sqlite]",
     ),
     Guard(
         5,
