@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import itertools
-import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,8 +70,3 @@ def post(stage: Stage, path: str, headers: dict[str, str], body: bytes) -> int:
         return 0
     finally:
         connection.close()
-
-
-def change_state(text: str, **changes: object) -> str:
-    """What a source remembers, as it is written, with these changes."""
-    return json.dumps({**json.loads(text), **changes})

@@ -141,6 +141,7 @@ def live_day(stage: Stage, plan: Plan) -> Walked:
     scene = next(one for one in SCENES if one.name == plan.scene)
     stage.fresh()
     stage.configure(scene.changes(stage))
+    scene.begin(stage)
     day, marks = Day(stage, scene), stage.mark()
     day.patience = plan.patience
     day.walked.bombs = tuple(bomb for pair in plan.pairs for bomb in (pair.first, pair.second) if bomb)

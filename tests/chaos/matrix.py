@@ -10,8 +10,9 @@ from typing import Any
 
 from tests.chaos.accounts import Account
 from tests.chaos.child import Bomb
+from tests.chaos.commands import ERRANDS
 from tests.chaos.crew import Crew
-from tests.chaos.errands import ERRANDS, run_errand
+from tests.chaos.errands import run_errand
 from tests.chaos.long_day import Pair, Plan, live_day
 from tests.chaos.plans import Known, choose_pairs, make_plans, try_again
 from tests.chaos.scenes import SCENES

@@ -39,6 +39,8 @@ class Scene:
     fall: Bomb | None = None
     #: The boundary that fails once, as a commit whose acknowledgement is lost.
     trip: str = ""
+    #: Done once a day, before the first story.
+    begin: Callable[[Stage], None] = field(default=lambda stage: None)
     #: Seconds without anything to do before it is believed that nothing comes any more.
     quiet: float = 1.5
     changes: Callable[[Stage], dict[str, Any]] = field(default=lambda stage: {})
@@ -72,6 +74,13 @@ def publish_on_site(stage: Stage) -> list[str]:
     body = f"<p>All about story {number}.</p>"
     stage.site.publish(Story(f"s{number}", title, "In short.", body, section="World", published_at=at))
     return titles
+
+
+def get_to_know_site(stage: Stage) -> None:
+    """What is on a site when it is asked for the first time is history."""
+    if not stage.site.stories():
+        stage.site.publish(Story("s0", "An old story", "In short.", "<p>Long ago.</p>", section="World"))
+    stage.require("poll")
 
 
 def use_site(stage: Stage) -> dict[str, Any]:
@@ -179,7 +188,8 @@ SCENES = (
     Scene("a day", "stories, a weekly letter, readers who click"),
     Scene("busy services", "services ask for patience, a mail server refuses", setup=make_busy, quiet=4.0),
     Scene("calls from outside", "readers leave the list, SendGrid reports", meanwhile=call_from_outside),
-    Scene("a WordPress site", "a story comes from WordPress", publish=publish_on_site, changes=use_site),
+    Scene("a WordPress site", "a story comes from WordPress", publish=publish_on_site, changes=use_site,
+          begin=get_to_know_site),
     Scene("a feed that is down", "the feed cannot be read once", setup=lose_feed, quiet=4.0),
     Scene("a lost answer", "the answer of X is lost, its timeline is asked", fall=Bomb("x.answered"),
           setup=let_time_pass(30), quiet=3.0),

@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 PATIENCE = 90.0
-EVERY = 0.2
+EVERY = 0.5
+CLOSED = "paused x"
 
 
 def watch_once(config: Path) -> int:
-    """One process that watches until somebody was told of all that is wrong; its exit code."""
+    """One process that watches until somebody was told that a channel is closed; its exit code."""
     from distributor.alerts import Alerts
     from distributor.app import open_app, read_settings
 
@@ -19,7 +20,7 @@ def watch_once(config: Path) -> int:
     alerts = Alerts(app, grace=0.0, every=EVERY)
     alerts.start()
     deadline = time.monotonic() + PATIENCE
-    while not (known := app.storage.alerts.load()) or any(one.told_at is None for one in known.values()):
+    while not any(one.told_at and key == CLOSED for key, one in app.storage.alerts.load().items()):
         if time.monotonic() > deadline:
             return 1
         time.sleep(EVERY / 4)
