@@ -1,12 +1,13 @@
 """Reading the head of a request for a redirect without a parser.
 
 Browsers of one build behind no proxy send the same head each time, so heads that came twice are remembered whole.
-Of the others most lines have been sent before: what a line means is remembered too.
+Most others differ in who they are and whom a proxy speaks for, so they are remembered without these two lines. Of
+what is left most lines have been sent before: what a line means is remembered too.
 """
 
 from __future__ import annotations
 
-from distributor.web.public.traits import READ_HEADERS, Traits, read_traits
+from distributor.web.public.traits import LONGEST_AGENT, LONGEST_FORWARDED, READ_HEADERS, Traits, read_traits
 
 #: Lines remembered, and the longest of them; together they bound the memory. So do the next two for whole heads.
 KNOWN_LINES = 4096
@@ -14,6 +15,7 @@ LONGEST_LINE = 300
 KNOWN_HEADS = 1024
 LONGEST_KNOWN_HEAD = 2048
 
+_AGENT, _FORWARDED = b"\r\nUser-Agent: ", b"\r\nX-Forwarded-For: "
 _IN_NAMES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 _CONTROLS = bytes((*range(32), 127))
 #: A request with one of these may have a body or want more than an answer.
@@ -28,6 +30,8 @@ Read = tuple[Traits, bool] | None
 
 _known: dict[bytes, tuple[bytes, bytes] | None] = {}
 _known_heads: dict[bytes, Read] = {}
+#: A head without its two lines: the record's fields before the user agent, is_private, wants to close.
+_known_rests: dict[bytes, tuple[bytes, bool, bool]] = {}
 _PLACES = 4095
 _seen = [0] * (_PLACES + 1)
 
@@ -40,12 +44,53 @@ def read_head(head: bytes) -> Read:
     read = _known_heads.get(head, _UNREAD)
     if read is not _UNREAD:
         return read
-    read = _read_lines(head)
+    read = _read_cut(head)
     if is_seen_again(head) and len(head) <= LONGEST_KNOWN_HEAD:
         if len(_known_heads) >= KNOWN_HEADS:
             _known_heads.clear()
         _known_heads[head] = read
     return read
+
+
+def _read_cut(head: bytes) -> Read:
+    rest, agent = _cut_line(head, _AGENT)
+    if agent is None:
+        return _read_lines(head)
+    rest, forwarded = _cut_line(rest, _FORWARDED)
+    known = _known_rests.get(rest) or _learn_rest(rest)
+    varied = agent + forwarded if forwarded else agent
+    if known is None or len(varied.translate(None, _CONTROLS)) != len(varied):
+        return _read_lines(head)
+    begin, is_private, wants_close = known
+    told = forwarded.strip(b" ")[-LONGEST_FORWARDED:].decode("ascii", "replace") if forwarded else ""
+    return Traits(b"%s%s\n" % (begin, agent.strip(b" ")[:LONGEST_AGENT]), is_private, told), wants_close
+
+
+def _cut_line(head: bytes, name: bytes) -> tuple[bytes, bytes | None]:
+    """The head without the first such line that is not its first, and that line's value."""
+    start = head.find(name)
+    if start < 0:
+        return head, None
+    value_at = start + len(name)
+    end = head.find(b"\r\n", value_at)
+    if end < 0:
+        return head[:start], head[value_at:]
+    return head[:start] + head[end:], head[value_at:end]
+
+
+def _learn_rest(rest: bytes) -> tuple[bytes, bool, bool] | None:
+    """None where the rest alone says something about the two lines, or is odd."""
+    names = rest.lower()
+    read = None if b"user-agent" in names or b"x-forwarded-for" in names else _read_lines(rest)
+    if read is None:
+        return None
+    traits, wants_close = read
+    found = traits.tail[:-1], traits.is_private, wants_close
+    if is_seen_again(rest) and len(rest) <= LONGEST_KNOWN_HEAD:
+        if len(_known_rests) >= KNOWN_HEADS:
+            _known_rests.clear()
+        _known_rests[rest] = found
+    return found
 
 
 def _read_lines(head: bytes) -> Read:
