@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.canaries import DATABASE, Watch
 from tests.postgres_server import join_server
+from tests.shared_compiler import keep_compiled
 
 if TYPE_CHECKING:
     from distributor.storage import Storage
@@ -32,6 +33,7 @@ _numbers = itertools.count(1)
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Watch(), "canaries")
+    keep_compiled()
     settings.load_profile("long" if config.getoption("--long") else "usual")
 
 
@@ -195,10 +197,8 @@ def ready_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 def storage(ready_database_url: str) -> "Iterator[Storage]":
     """Every store over a fresh database; a test that asks for it runs on both databases."""
     from distributor.storage import open_storage
-    from tests.shared_compiler import share_compiled
 
     opened = open_storage(ready_database_url)
-    share_compiled(opened.database)
     hasten(opened)
     yield opened
     opened.close()
@@ -208,11 +208,9 @@ def storage(ready_database_url: str) -> "Iterator[Storage]":
 def postgres_ready_storage(postgres_databases: PostgresDatabases) -> "Iterator[Storage]":
     """As `storage`, for what only PostgreSQL does."""
     from distributor.storage import open_storage
-    from tests.shared_compiler import share_compiled
 
     url = postgres_databases.lend_ready()
     opened = open_storage(url)
-    share_compiled(opened.database)
     yield opened
     opened.close()
     postgres_databases.take_back(url)
