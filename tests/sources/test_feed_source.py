@@ -85,6 +85,23 @@ def test_an_equal_body_is_unchanged_without_any_validator(source: Source, site: 
     assert poll(source, first.state).is_unchanged
 
 
+class NeverReader(Reader):
+    """A reading process that must not be needed."""
+
+    def run(self, task: str, about: dict[str, object], body: bytes) -> object:
+        raise AssertionError(f"{task} was parsed although nothing changed")
+
+
+@pytest.mark.parametrize("has_validators", [True, False])
+def test_what_did_not_change_is_never_parsed(
+    has_validators: bool, source: Source, site: NewsSite, fetcher: Fetcher
+) -> None:
+    site.has_validators = has_validators
+    first = poll(source)
+    assert poll(Source(source.settings, fetcher, NeverReader()), first.state).is_unchanged
+    assert site.calls[-1].headers.get("if-none-match", "") == first.state.etag
+
+
 def test_a_304_that_nobody_asked_for_is_an_error(source: Source, site: NewsSite) -> None:
     site.answer_next("/feed/", Reply(304))
     with pytest.raises(SourceError, match="nothing was known"):
