@@ -1,15 +1,15 @@
 """Reading the head of a request for a redirect without a parser.
 
-Browsers of one build behind no proxy send the same head each time, so heads that came twice are remembered whole.
-Most others differ in who they are and whom a proxy speaks for, so they are remembered without these two lines. Of
-what is left most lines have been sent before: what a line means is remembered too.
+No two readers send the same head, but most heads differ only in who sends them and whom a proxy speaks for: what
+came twice is remembered without these two lines. Of what is left most lines have been sent before: what a line means
+is remembered too.
 """
 
 from __future__ import annotations
 
 from distributor.web.public.traits import LONGEST_AGENT, LONGEST_FORWARDED, READ_HEADERS, Traits, read_traits
 
-#: Lines remembered, and the longest of them; together they bound the memory. So do the next two for whole heads.
+#: Lines remembered, and the longest of them; together they bound the memory. So do the next two for heads.
 KNOWN_LINES = 4096
 LONGEST_LINE = 300
 KNOWN_HEADS = 1024
@@ -24,12 +24,10 @@ _WANTED = frozenset(READ_HEADERS)
 # No header that is kept has these names.
 _ODD, _CLOSE = (b"odd", b""), (b"close", b"")
 _NOT_SEEN = (b"", b"")
-_UNREAD = (Traits(b""), False)
 
 Read = tuple[Traits, bool] | None
 
 _known: dict[bytes, tuple[bytes, bytes] | None] = {}
-_known_heads: dict[bytes, Read] = {}
 #: A head without its two lines: the record's fields before the user agent, is_private, wants to close.
 _known_rests: dict[bytes, tuple[bytes, bool, bool]] = {}
 _PLACES = 4095
@@ -41,41 +39,35 @@ def read_head(head: bytes) -> Read:
 
     None when a real parser should look at them.
     """
-    read = _known_heads.get(head, _UNREAD)
-    if read is not _UNREAD:
-        return read
-    read = _read_cut(head)
-    if is_seen_again(head) and len(head) <= LONGEST_KNOWN_HEAD:
-        if len(_known_heads) >= KNOWN_HEADS:
-            _known_heads.clear()
-        _known_heads[head] = read
-    return read
-
-
-def _read_cut(head: bytes) -> Read:
-    rest, agent = _cut_line(head, _AGENT)
-    if agent is None:
+    start = head.find(_AGENT)
+    if start < 0:
         return _read_lines(head)
-    rest, forwarded = _cut_line(rest, _FORWARDED)
+    value_at = start + len(_AGENT)
+    end = head.find(b"\r\n", value_at)
+    agent = head[value_at:end] if end > 0 else head[value_at:]
+    rest = head[:start] + head[end:] if end > 0 else head[:start]
+    known = _known_rests.get(rest)
+    if known is None:
+        return _read_forwarded(head, rest, agent)
+    if len(agent.translate(None, _CONTROLS)) != len(agent):
+        return None
+    begin, is_private, wants_close = known
+    return Traits(b"%s%s\n" % (begin, agent.strip(b" ")[:LONGEST_AGENT]), is_private), wants_close
+
+
+def _read_forwarded(head: bytes, rest: bytes, agent: bytes) -> Read:
+    """The same behind a proxy, and for heads that are seen for the first time."""
+    before, line, after = rest.partition(_FORWARDED)
+    forwarded, _, _ = after.partition(b"\r\n")
+    if line:
+        rest = before + after[len(forwarded) :]
     known = _known_rests.get(rest) or _learn_rest(rest)
-    varied = agent + forwarded if forwarded else agent
+    varied = agent + forwarded
     if known is None or len(varied.translate(None, _CONTROLS)) != len(varied):
         return _read_lines(head)
     begin, is_private, wants_close = known
-    told = forwarded.strip(b" ")[-LONGEST_FORWARDED:].decode("ascii", "replace") if forwarded else ""
+    told = forwarded.strip(b" ")[-LONGEST_FORWARDED:].decode("ascii", "replace")
     return Traits(b"%s%s\n" % (begin, agent.strip(b" ")[:LONGEST_AGENT]), is_private, told), wants_close
-
-
-def _cut_line(head: bytes, name: bytes) -> tuple[bytes, bytes | None]:
-    """The head without the first such line that is not its first, and that line's value."""
-    start = head.find(name)
-    if start < 0:
-        return head, None
-    value_at = start + len(name)
-    end = head.find(b"\r\n", value_at)
-    if end < 0:
-        return head[:start], head[value_at:]
-    return head[:start] + head[end:], head[value_at:end]
 
 
 def _learn_rest(rest: bytes) -> tuple[bytes, bool, bool] | None:
