@@ -1,8 +1,8 @@
 """Reading the head of a request for a redirect without a parser.
 
 No two readers send the same head, but most heads differ only in who sends them and whom a proxy speaks for: what
-came twice is remembered without these two lines. Of what is left most lines have been sent before: what a line means
-is remembered too.
+came twice is remembered without these two lines. Of what is left most lines have been sent before: what a line
+means is remembered too.
 """
 
 from __future__ import annotations
