@@ -95,8 +95,10 @@ def compare(kind: str, file: Path, count: int, rounds: int, server: str) -> bool
     if kind == "sqlite" and shutil.which("sqlite3") is None:
         note(title, "Debian's package sqlite3", f"at least {goal}", False, verdict="not measured")
         return True
-    ours: Callable[[], float] = partial(run_ours, file, count, kind, server)
-    ways = {"ours": ours, "bare": partial(yardstick, file, count, server)}
+    ways: dict[str, Callable[[], float]] = {
+        "ours": partial(run_ours, file, count, kind, server),
+        "bare": partial(yardstick, file, count, server),
+    }
     found = run_rounds(ways, rounds)
     return print_floor(title, found["ours"], found["bare"], goal)
 

@@ -174,7 +174,7 @@ class _Reading:
         elif attributes:
             attributes = self._names.read_attributes(attributes)
             given = attributes.get("xml:base", attributes.get("base"))
-            base = _move_base(base, given) if given else base
+            base = _move_address(base, given) if given else base
         if kind in _BEGIN:
             _BEGIN[kind](self, name, attributes)
         elif outer == "author":
@@ -204,7 +204,7 @@ class _Reading:
         language = attributes.get("xml:lang", attributes.get("lang"))
         if language and name != "rdf_rdf":
             self.language = language.replace("_", "-")
-        self._bases = [_move_base(self._bases[0], self._bases[0])]
+        self._bases = [_move_address(self._bases[0], self._bases[0])]
         if name == "rss" and not self.version.startswith("rss"):
             self._names.version = "rss"
         elif not self.version and name == "rdf_rdf":
@@ -273,7 +273,7 @@ _FINISH = {
 }
 
 
-def _move_base(base: str, given: str) -> str:
+def _move_address(base: str, given: str) -> str:
     moved = resolve(base, given)
     if not moved.startswith(("http://", "https://")) or resolve(moved, moved) != moved:
         raise Unsure(f"the base {given}")
