@@ -18,6 +18,7 @@ from tests.simulation.house import LIST, House, Process, list_names
 from tests.simulation.newsroom import NAME, Newsroom
 from tests.simulation.oracle import Oracle
 from tests.simulation.public import Public
+from tests.simulation.service import SimulatedChannel
 from tests.simulation.world import World
 
 READERS = tuple(f"reader{number}@example.org" for number in range(7))
@@ -208,7 +209,9 @@ class Actors:
             # Where the acknowledgement of a claim was lost, nobody knows what is claimed: in the end it is unknown.
             self.public.in_flight |= self._claimed_on(name)
             raise
-        if not lane.channel.list_name:
+        if isinstance(lane.channel, SimulatedChannel) and lane.channel.list_name:
+            lane.channel.forget_recorded()
+        else:
             self.public.in_flight -= self._in_flight_of(name)
         self.world.say(f"lane {name}: {wait}")
         return wait

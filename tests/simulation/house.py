@@ -99,7 +99,11 @@ def _make_schedule(
 def make_settings(plot: Plot, folder: Path) -> Settings:
     return replace(
         _read_settings(),
-        sources=(SimpleNamespace(name=NAME, kind="simulated", url=NAME, every=EVERY),),
+        sources=(
+            SimpleNamespace(
+                name=NAME, kind="simulated", url=NAME, every=EVERY, settle=timedelta(), check_page=None
+            ),
+        ),
         channels=tuple(SimpleNamespace(name=name, kind="simulated", template="", utm=None) for name in plot.places),
         schedules=plot.schedules,
         state_dir=folder,

@@ -49,6 +49,8 @@ class SimulatedChannel(Channel):
         self._world, self._public, self._place = world, public, place
         self.name, self.address = place.name, f"@{place.name}"
         self.list_name, self.limits = place.list_name, place.limits
+        #: Answered, and not in the send journal yet: a kill leaves them unknown, as if the answer were on its way.
+        self._unrecorded: set[int] = set()
 
     def compose(self, texts: Mapping[str, str], form: str) -> Content:
         return Content(dict(texts))
@@ -69,6 +71,9 @@ class SimulatedChannel(Channel):
             for index in window:
                 outcomes[index] = self._ask(messages[index])
                 self._settle(wire, index, outcomes[index], messages[index].delivery_id)
+            if self._world.happens(0.5):
+                wire.flush()
+                self.forget_recorded()
         if self._world.happens(0.004):
             return outcomes[:-1]
         return outcomes
@@ -80,6 +85,7 @@ class SimulatedChannel(Channel):
         if not wire.start(window):
             self._public.in_flight -= ids
             return False
+        self.forget_recorded()
         for index in window:
             self._public.check_start(messages[index])
         return True
@@ -89,7 +95,12 @@ class SimulatedChannel(Channel):
         wire.settle(index, outcome)
         # Of the others the send journal knows only that they were started.
         if self.list_name and not isinstance(outcome, Unknown | NotStarted):
-            self._public.in_flight.discard(delivery_id)
+            self._unrecorded.add(delivery_id)
+
+    def forget_recorded(self) -> None:
+        """The start of the next ones, a flush and the end of a send put the answers before them on record."""
+        self._public.in_flight -= self._unrecorded
+        self._unrecorded.clear()
 
     def _ask(self, message: Message) -> Outcome:
         """One request. What may have been processed is never answered as if it had not."""
