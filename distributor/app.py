@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,12 +113,17 @@ class App:
     @cached_property
     def desk(self) -> Desk:
         from distributor.pipeline.freeze import Desk
+        from distributor.pipeline.last_look import LastLook
         from distributor.pipeline.render import Renderer, Templates
         from distributor.shipped import templates_dir
+        from distributor.sources.last_look import ask_page
 
         roots = [root for root in (self.settings.templates_dir, templates_dir()) if root is not None]
         renderer = Renderer(Templates(roots))
-        return Desk(self.site, renderer, self.storage.posts, self.storage.editions, self.storage.secret)
+        look = LastLook(
+            partial(ask_page, self.fetcher), {one.name: one.check_page for one in self.settings.sources}
+        )
+        return Desk(self.site, renderer, self.storage.posts, self.storage.editions, self.storage.secret, look)
 
     def open_channel(self, name: str) -> Channel:
         """A channel of its own for the caller's thread; the caller closes it."""
@@ -171,19 +176,14 @@ class App:
 
     def freeze(self) -> list[str]:
         """Word and fix every planned edition; returns the channels that have something to send."""
-        from distributor.pipeline.freeze import freeze
+        from distributor.pipeline.freeze import freeze_all
 
-        woken = []
         with self._freeze_lock:
-            plans = {schedule.name: schedule for schedule in self.plans}
-            for edition in self.storage.editions.list_planned():
-                schedule = plans.get(edition.schedule)
-                if schedule is None or schedule.channel != edition.channel:
-                    reason = f"the schedule {edition.schedule} is no longer in the configuration"
-                    self.storage.editions.park(edition.id, "held", reason)
-                elif freeze(self.desk, edition, self.wording(schedule), self.clock()) == "frozen":
-                    woken.append(edition.channel)
-        return woken
+            return freeze_all(self.desk, self.storage.editions.list_planned(), self._find_wording, self.clock)
+
+    def _find_wording(self, edition: PlannedEdition) -> Wording | None:
+        fitting = (one for one in self.plans if (one.name, one.channel) == (edition.schedule, edition.channel))
+        return next(map(self.wording, fitting), None)
 
     def draft(self, channel_name: str, form: str, post_ids: Sequence[int], schedule_name: str = "") -> Draft:
         """An edition worded like a real one and kept nowhere. Raises LookupError, TemplateError, Unsupported."""

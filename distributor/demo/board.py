@@ -11,7 +11,7 @@ from distributor.core.reporting import EditionRow, LinkRow
 from distributor.core.schedule import next_occurrence
 from distributor.demo.newsroom.paper import Article
 from distributor.pipeline.plan import Plan
-from distributor.storage.posts import PostRow
+from distributor.storage.post_rows import PostRow
 
 
 @dataclass(frozen=True, slots=True)

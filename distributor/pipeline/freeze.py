@@ -19,6 +19,7 @@ from distributor.core.minting import Mint, MintedLink, Utm
 from distributor.core.planning import PlannedEdition
 from distributor.core.post import Post
 from distributor.core.tally import count
+from distributor.pipeline.last_look import LastLook
 from distributor.pipeline.render import (
     EditionView,
     Job,
@@ -46,6 +47,10 @@ class StoredPost(Protocol):
     @property
     def status(self) -> str: ...
     @property
+    def reason(self) -> str: ...
+    @property
+    def first_seen_at(self) -> datetime: ...
+    @property
     def revision(self) -> int: ...
 
 
@@ -56,6 +61,7 @@ class PostStore(Protocol):
     def list_section(
         self, section: str, before: datetime, leave_out: Sequence[int], limit: int
     ) -> Sequence[StoredPost]: ...
+    def hold_gone(self, gone: Mapping[int, str], now: datetime) -> None: ...
 
 
 class EditionStore(Protocol):
@@ -72,17 +78,19 @@ class EditionStore(Protocol):
         now: datetime,
     ) -> int: ...
     def park(self, edition_id: int, state: str, reason: str) -> None: ...
+    def leave_out(self, edition_id: int, post_ids: Sequence[int], now: datetime) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Desk:
-    """Everything wording needs besides the edition itself."""
+    """Everything wording needs besides the edition itself. Without a `look` no page is asked for."""
 
     site: Site
     renderer: Renderer
     posts: PostStore
     editions: EditionStore
     secret: bytes
+    look: LastLook | None = None
 
 
 @dataclass(frozen=True)
@@ -95,16 +103,67 @@ class Wording:
     utm: Utm
 
 
-def freeze(desk: Desk, edition: PlannedEdition, wording: Wording, now: datetime) -> str:
-    """Word one planned edition and fix it. Returns "frozen", "parked", "held" or "again" (somebody else did it).
+def freeze_all(
+    desk: Desk,
+    planned: Sequence[PlannedEdition],
+    find_wording: Callable[[PlannedEdition], Wording | None],
+    clock: Callable[[], datetime],
+) -> list[str]:
+    """Word and fix these editions; returns the channels that have something to send.
 
-    A template that fails, or words that cannot fit, park this edition with the reason; the others go on.
+    Those whose pages have to be asked for come after the others; where a page is said to be gone for the first time
+    the edition stays planned.
+    """
+    woken, later = [], []
+    for edition in planned:
+        wording = find_wording(edition)
+        if wording is None:
+            reason = f"the schedule {edition.schedule} is no longer in the configuration"
+            desk.editions.park(edition.id, "held", reason)
+            continue
+        outcome = freeze(desk, edition, wording, clock())
+        if outcome == "frozen":
+            woken.append(edition.channel)
+        elif outcome == "ask":
+            later.append((edition, wording))
+    if desk.look is not None and later:
+        desk.look.ask_all(clock())
+        woken += [one.channel for one, words in later if freeze(desk, one, words, clock()) == "frozen"]
+    return woken
+
+
+def freeze(desk: Desk, edition: PlannedEdition, wording: Wording, now: datetime) -> str:
+    """Word one planned edition and fix it. Returns "frozen", "parked", "held", "again" (somebody else did it), or
+    what `look` says of its pages: "ask" for them first, or "wait".
+
+    A template that fails, or words that cannot fit, park this edition with the reason; the others go on. Stories
+    that were withdrawn meanwhile are left out; an edition of nothing else is held.
     """
     stored = desk.posts.load_posts((*edition.post_ids, *edition.overflow_ids))
-    for post_id in edition.post_ids:
-        if stored[post_id].status in ("held", "dropped"):
-            desk.editions.park(edition.id, "held", f"story {post_id} is {stored[post_id].status}")
-            return "held"
+    if desk.look is not None:
+        looked = desk.look.judge([stored[post_id] for post_id in edition.post_ids], now)
+        if looked.step != "go":
+            return looked.step
+        if looked.gone:
+            desk.posts.hold_gone(looked.gone, now)
+            stored = desk.posts.load_posts((*edition.post_ids, *edition.overflow_ids))
+    withdrawn = [post_id for post_id in edition.post_ids if stored[post_id].status in ("held", "dropped")]
+    left = tuple(post_id for post_id in edition.post_ids if post_id not in withdrawn)
+    if withdrawn and not left:
+        desk.editions.park(edition.id, "held", _say_withdrawn(stored[withdrawn[0]]))
+        return "held"
+    if withdrawn and not desk.editions.leave_out(edition.id, withdrawn, now):
+        return "again"
+    return _word_and_fix(desk, replace(edition, post_ids=left), stored, wording, now)
+
+
+def _say_withdrawn(story: StoredPost) -> str:
+    return f"story {story.id} is {story.status}" + (f" ({story.reason})" if story.reason else "")
+
+
+def _word_and_fix(
+    desk: Desk, edition: PlannedEdition, stored: Mapping[int, StoredPost], wording: Wording, now: datetime
+) -> str:
     mint = Mint(desk.secret, desk.site.public_url, edition.id)
     views = [PostView(post_id, stored[post_id].post) for post_id in edition.post_ids]
     begun = time.monotonic()

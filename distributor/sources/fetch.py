@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from distributor.core.errors import SourceError
@@ -69,17 +69,24 @@ class Fetcher:
         Any status is an answer: what 304, 404 or 503 mean is for the caller to say.
         """
         deadline = time.monotonic() + self.limits.seconds
-        place, moved_to, is_moving = read_place(url), None, True
-        for _ in range(self.limits.redirects + 1):
-            answer = self._ask(place, headers or {}, deadline)
-            target = answer.headers.get("location", "")
-            if answer.status not in _REDIRECTS or not target:
-                body = decode_body(place.host, answer, self.limits)
-                return Fetched(answer.status, place.url, answer.headers, body, moved_to)
-            place = read_place(_reread_utf8(target), place.url)
-            is_moving = is_moving and answer.status in _PERMANENT
-            moved_to = place.url if is_moving else moved_to
-        raise SourceError(f"{url[:100]} redirects more than {self.limits.redirects} times")
+        place, answer, moved_to = self._follow(url, lambda place: self._ask(place, headers or {}, deadline))
+        body = decode_body(place.host, answer, self.limits)
+        return Fetched(answer.status, place.url, answer.headers, body, moved_to)
+
+    def look(self, url: str, method: str, seconds: float) -> int:
+        """The status of this address, redirects followed; no body is waited for. SourceError as `fetch`."""
+        limits = replace(self.limits, seconds=seconds)
+        deadline = time.monotonic() + seconds
+
+        def ask(place: Place) -> Answer:
+            request = self._write_request(place, {"Cache-Control": "no-cache", "Connection": "close"}, method)
+            connection = self._connect(place, deadline)
+            try:
+                return connection.ask(request, deadline, limits, is_head_enough=True)
+            finally:
+                connection.close()
+
+        return self._follow(url, ask)[1].status
 
     def call(self, method: str, url: str, body: bytes = b"") -> int:
         """The status of one request on a connection of its own, with a body of JSON or none.
@@ -102,6 +109,19 @@ class Fetcher:
             idle, self._idle = self._idle, {}
         for connection in (one for kept in idle.values() for one in kept):
             connection.close()
+
+    def _follow(self, url: str, ask: Callable[[Place], Answer]) -> tuple[Place, Answer, str | None]:
+        """Where the redirects end, what is there, and where the permanent ones at the beginning led."""
+        place, moved_to, is_moving = read_place(url), None, True
+        for _ in range(self.limits.redirects + 1):
+            answer = ask(place)
+            target = answer.headers.get("location", "")
+            if answer.status not in _REDIRECTS or not target:
+                return place, answer, moved_to
+            place = read_place(_reread_utf8(target), place.url)
+            is_moving = is_moving and answer.status in _PERMANENT
+            moved_to = place.url if is_moving else moved_to
+        raise SourceError(f"{url[:100]} redirects more than {self.limits.redirects} times")
 
     def _ask(self, place: Place, headers: Mapping[str, str], deadline: float) -> Answer:
         request = self._write_request(place, headers)

@@ -29,6 +29,7 @@ class Call:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    method: str = "GET"
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class _Connection(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.server.site.answer(Call(parts.path, dict(parse_qsl(parts.query)), headers))
+        reply = self.server.site.answer(Call(parts.path, dict(parse_qsl(parts.query)), headers, self.command))
         body = reply.body
         sent = dict(reply.headers)
         if len(body) > 500 and "gzip" in headers.get("accept-encoding", "") and "Content-Encoding" not in sent:
@@ -198,5 +199,8 @@ class _Connection(BaseHTTPRequestHandler):
         if reply.status != 304 and "Content-Length" not in sent and "Transfer-Encoding" not in sent:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body if reply.cut is None else body[: reply.cut])
+        if self.command != "HEAD":
+            self.wfile.write(body if reply.cut is None else body[: reply.cut])
         self.close_connection = self.close_connection or reply.cut is not None
+
+    do_HEAD = do_GET

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: a GET out, a bounded answer in.
+"""HTTP/1.1 on one connection: a request out, a bounded answer in.
 
 Own because it is the hot path: a 304 costs a quarter of what the general clients cost (facts/performance.md
 section 5), and because time, headers and bytes are bounded as a whole here, not per read.
@@ -56,9 +56,10 @@ class Connection:
         self.used_at = 0.0
         self._sock = sock
 
-    def ask(self, request: bytes, deadline: float, limits: FetchLimits) -> Answer:
-        """Send a request and read its answer. `deadline` is on the monotonic clock. Raises SourceError."""
-        reader = _Reader(self.host, limits)
+    def ask(self, request: bytes, deadline: float, limits: FetchLimits, *, is_head_enough: bool = False) -> Answer:
+        """Send a request and read its answer, or only its headers. `deadline` is on the monotonic clock. Raises
+        SourceError."""
+        reader = _Reader(self.host, limits, is_head_enough=is_head_enough)
         try:
             self._sock.settimeout(self._left(deadline))
             reach("fetch.request")
@@ -125,8 +126,9 @@ def connect(
 class _Reader:
     """Collects one answer from httptools' parser, which calls the on_* methods. They must not raise."""
 
-    def __init__(self, host: str, limits: FetchLimits) -> None:
+    def __init__(self, host: str, limits: FetchLimits, *, is_head_enough: bool = False) -> None:
         self._host = host
+        self._is_head_enough = is_head_enough
         self._limits = limits
         self._parser = HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
@@ -146,6 +148,7 @@ class _Reader:
         if not self.is_done:
             self._has_headers = True
             self._status = self._parser.get_status_code()
+            self.is_done = self._is_head_enough and self._status >= 200
 
     def on_body(self, body: bytes) -> None:
         if not self.is_done:

@@ -15,8 +15,17 @@ from distributor.core.minting import MintedLink
 from distributor.core.planning import EditionPlan, OccurrenceNote, PlannedEdition
 from distributor.core.waking import Wakeup
 from distributor.storage.database import Database
-from distributor.storage.freezing import add_deliveries, add_links, complete_editions
+from distributor.storage.freezing import (
+    add_deliveries,
+    add_links,
+    complete_editions,
+    has_stories,
+    leave_out,
+    lock_planned,
+    note_revisions,
+)
 from distributor.storage.inserting import insert_new
+from distributor.storage.planned_rows import read_planned
 from distributor.storage.tables import (
     edition,
     edition_post,
@@ -105,12 +114,12 @@ class Editions:
                 .order_by(edition.c.due_at, edition.c.id)
                 .limit(limit)
             ).all()
-            return [_planned(row, _post_ids(connection, row.id)) for row in rows]
+            return [read_planned(connection, row) for row in rows]
 
     def load_planned(self, edition_id: int) -> PlannedEdition | None:
         with self._database.read() as connection:
             row = connection.execute(select(edition).where(edition.c.id == edition_id)).one_or_none()
-            return None if row is None else _planned(row, _post_ids(connection, row.id))
+            return None if row is None else read_planned(connection, row)
 
     # -- freezing --------------------------------------------------------------------------------------------
 
@@ -124,12 +133,15 @@ class Editions:
         links: Sequence[MintedLink],
         now: datetime,
     ) -> int:
-        """Fix content, links and audience in one transaction; returns the audience, -1 when it was frozen before.
+        """Fix content, links and audience in one transaction; returns the audience, -1 when it was frozen before or
+        a story of `revisions` is no longer in it.
 
         `list_name` "" means one voice with one recipient. The audience is one INSERT .. SELECT that leaves out
         who is suppressed, unreachable or gone from the list.
         """
         with self._database.write("editions.freeze") as connection:
+            if lock_planned(connection, edition_id) is None or not has_stories(connection, edition_id, revisions):
+                return -1
             won = connection.execute(
                 update(edition)
                 .where(edition.c.id == edition_id, edition.c.state == "planned")
@@ -142,16 +154,9 @@ class Editions:
                     warnings=json.dumps(list(content.warnings)),
                 )
                 .returning(edition.c.schedule, edition.c.channel, edition.c.form)
-            ).one_or_none()
-            if won is None:
-                return -1
+            ).one()
             add_links(connection, links, won.schedule, won.channel, now)
-            for post_id, number in revisions.items():
-                connection.execute(
-                    update(edition_post)
-                    .where(edition_post.c.edition_id == edition_id, edition_post.c.post_id == post_id)
-                    .values(revision=number)
-                )
+            note_revisions(connection, edition_id, revisions)
             audience = add_deliveries(connection, edition_id, list_name, now)
             connection.execute(update(edition).where(edition.c.id == edition_id).values(audience=audience))
             if audience == 0:
@@ -159,6 +164,11 @@ class Editions:
                 return 0
             self._database.announce(connection, _wake_for(won, edition_id, audience))
             return audience
+
+    def leave_out(self, edition_id: int, post_ids: Sequence[int], now: datetime) -> bool:
+        """Go without these stories, which were withdrawn; False when the edition is planned no more."""
+        with self._database.write("editions.leave_out") as connection:
+            return leave_out(connection, edition_id, post_ids, now)
 
     def park(self, edition_id: int, state: str, reason: str) -> None:
         """Set a planned edition aside (`parked` by a template, `held` by a rule); the others go on."""
@@ -270,31 +280,4 @@ def _move_planned_until(connection: Connection, name: str, until: datetime) -> N
         update(schedule)
         .where(schedule.c.name == name, schedule.c.planned_until < until)
         .values(planned_until=until)
-    )
-
-
-def _post_ids(connection: Connection, edition_id: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    rows = connection.execute(
-        select(edition_post.c.post_id, edition_post.c.role)
-        .where(edition_post.c.edition_id == edition_id)
-        .order_by(edition_post.c.position)
-    ).all()
-    items = tuple(row.post_id for row in rows if row.role == "item")
-    return items, tuple(row.post_id for row in rows if row.role == "overflow")
-
-
-def _planned(row: Any, ids: tuple[tuple[int, ...], tuple[int, ...]]) -> PlannedEdition:
-    return PlannedEdition(
-        id=row.id,
-        key=row.key,
-        schedule=row.schedule,
-        channel=row.channel,
-        form=row.form,
-        token=row.token,
-        state=row.state,
-        title=row.title,
-        due_at=row.due_at,
-        late_after=row.late_after,
-        post_ids=ids[0],
-        overflow_ids=ids[1],
     )

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, literal, select, text, update
+from sqlalchemy import Connection, delete, func, insert, literal, select, text, update
 
 from distributor.core.minting import MintedLink
 from distributor.storage.database import Database
 from distributor.storage.inserting import insert_new
 from distributor.storage.notices import add_notice
-from distributor.storage.tables import delivery, edition, link, list_member, subscriber, suppression
+from distributor.storage.tables import (
+    delivery,
+    edition,
+    edition_post,
+    link,
+    list_member,
+    post,
+    subscriber,
+    suppression,
+)
 
 #: Beginning of the reason of an edition whose deliveries are not as many as its audience.
 MISMATCH = "does not add up"
@@ -76,6 +86,47 @@ def _alarm_mismatch(connection: Connection, edition_id: int, planned: int, count
         add_notice(
             connection, "alarm", "accounting", f"edition {edition_id} {reason}; see: distributor db check", now
         )
+
+
+def lock_planned(connection: Connection, edition_id: int) -> Any:
+    """The edition while nobody else can word or change it, None when it is planned no more."""
+    wanted = select(edition).where(edition.c.id == edition_id, edition.c.state == "planned")
+    return connection.execute(wanted.with_for_update()).one_or_none()
+
+
+def has_stories(connection: Connection, edition_id: int, post_ids: Iterable[int]) -> bool:
+    """Whether all of these are still stories of the edition: one may have been left out since it was read."""
+    rows = connection.execute(select(edition_post.c.post_id).where(edition_post.c.edition_id == edition_id))
+    return set(post_ids) <= set(rows.scalars())
+
+
+def note_revisions(connection: Connection, edition_id: int, revisions: Mapping[int, int]) -> None:
+    """Story -> the revision that was worded."""
+    for post_id, number in revisions.items():
+        which = (edition_post.c.edition_id == edition_id, edition_post.c.post_id == post_id)
+        connection.execute(update(edition_post).where(*which).values(revision=number))
+
+
+def leave_out(connection: Connection, edition_id: int, post_ids: Sequence[int], now: datetime) -> bool:
+    """Take withdrawn stories out of a planned edition, free to be told later; False when it is planned no more."""
+    row = lock_planned(connection, edition_id)
+    if row is None:
+        return False
+    places = (edition_post.c.edition_id == edition_id, edition_post.c.role == "item")
+    items = select(post.c.id, post.c.headline, post.c.status, post.c.reason).join(
+        edition_post, edition_post.c.post_id == post.c.id
+    )
+    found = connection.execute(items.where(*places).order_by(edition_post.c.position)).all()
+    out = [story for story in found if story.id in post_ids]
+    left = [story.headline for story in found if story.id not in post_ids]
+    connection.execute(delete(edition_post).where(*places, edition_post.c.post_id.in_(list(post_ids))))
+    if left and row.title in {story.headline for story in out}:
+        connection.execute(update(edition).where(edition.c.id == edition_id).values(title=left[0]))
+    for story in out:
+        why = f"{story.status} ({story.reason})" if story.reason else story.status
+        sentence = f"edition {edition_id} for {row.channel} goes without {story.headline[:120]!r}, which is {why}"
+        add_notice(connection, "warning", "withdrawn story", sentence, now)
+    return True
 
 
 def add_deliveries(connection: Connection, edition_id: int, list_name: str, now: datetime) -> int:

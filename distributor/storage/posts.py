@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import case, func, select, update
 
 from distributor.core.identity import Known, SourceStats, Verdict
-from distributor.core.post import Post, post_from_json
+from distributor.core.last_look import PAGE, RELEASED
+from distributor.core.post import Post
 from distributor.core.reporting import SourceRow
 from distributor.core.source_state import QuietPoll
 from distributor.storage.arrivals import (
@@ -27,22 +28,8 @@ from distributor.storage.arrivals import (
 from distributor.storage.candidates import CANDIDATES, NEXT_HOUR
 from distributor.storage.database import Database
 from distributor.storage.notices import add_notice
+from distributor.storage.post_rows import PostRow, read_post_row, with_sources
 from distributor.storage.tables import post, post_key, source
-
-
-@dataclass(frozen=True)
-class PostRow:
-    """A stored post. `sources` are all the sources that carry it."""
-
-    id: int
-    post: Post
-    status: str
-    reason: str
-    revision: int
-    first_seen_at: datetime
-    ripe_at: datetime
-    changed_at: datetime
-    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +41,10 @@ class PollCount:
     held: int = 0
     history: int = 0
     elsewhere: int = 0
+
+
+#: A story that was released with its page gone is not asked for again: that stays on record with it.
+_NO_REASON = case((post.c.reason.startswith(PAGE), RELEASED), else_="")
 
 
 class Posts:
@@ -196,13 +187,13 @@ class Posts:
             "most": limit,
         }
         with self._database.read() as connection:
-            return _with_sources(connection, connection.execute(CANDIDATES, values).all())
+            return with_sources(connection, connection.execute(CANDIDATES, values).all())
 
     def load_posts(self, ids: Sequence[int]) -> dict[int, PostRow]:
         """The posts of these ids as they are now."""
         with self._database.read() as connection:
             rows = connection.execute(select(post).where(post.c.id.in_(list(ids)))).all()
-            return {row.id: row for row in _with_sources(connection, rows)}
+            return {row.id: row for row in with_sources(connection, rows)}
 
     def list_recent(self, limit: int = 50, status: str = "") -> list[PostRow]:
         """The newest posts first; only those of one status when it is given."""
@@ -210,7 +201,7 @@ class Posts:
         if status:
             query = query.where(post.c.status == status)
         with self._database.read() as connection:
-            return _with_sources(connection, connection.execute(query).all())
+            return with_sources(connection, connection.execute(query).all())
 
     def list_section(self, section: str, before: datetime, leave_out: Sequence[int], limit: int) -> list[PostRow]:
         """Stories of a section from the last 30 days for "more from this section", newest first; history too."""
@@ -226,7 +217,7 @@ class Posts:
                 .order_by(post.c.ripe_at.desc(), post.c.id.desc())
                 .limit(100)
             ).all()
-        found = [_post_row(row, ()) for row in rows]
+        found = [read_post_row(row, ()) for row in rows]
         return [row for row in found if row.post.section == section][:limit]
 
     def release(self, ids: Sequence[int], by: str, now: datetime) -> int:
@@ -236,11 +227,25 @@ class Posts:
             rows = connection.execute(
                 update(post)
                 .where(post.c.id.in_(list(ids)), post.c.status == "held")
-                .values(status="live", reason="", not_before=None, **times)
+                .values(status="live", reason=_NO_REASON, not_before=None, **times)
                 .returning(post.c.id)
             ).all()
             add_notice(connection, "audit", "posts released", f"{by} released {len(rows)} held posts", now)
             return len(rows)
+
+    def hold_gone(self, gone: Mapping[int, str], now: datetime) -> None:
+        """Hold live stories whose pages are gone: story -> why."""
+        with self._database.write("posts.hold_gone") as connection:
+            for post_id, reason in gone.items():
+                which = (post.c.id == post_id, post.c.status == "live")
+                held = update(post).where(*which).values(status="held", reason=reason)
+                row = connection.execute(held.returning(post.c.headline, post.c.source)).one_or_none()
+                if row is not None:
+                    text = (
+                        f"{row.source}: {row.headline[:120]!r} is held: {reason.removeprefix(PAGE)}; to tell it "
+                        f"all the same: distributor posts release {post_id}"
+                    )
+                    add_notice(connection, "warning", "vanished page", text, now)
 
     def drop(self, ids: Sequence[int], by: str, now: datetime) -> int:
         """Never send these held posts."""
@@ -260,35 +265,6 @@ class Posts:
             if source_name:
                 query = query.where(post.c.source == source_name)
             return [row.id for row in connection.execute(query)]
-
-
-def _with_sources(connection: Connection, rows: Sequence[Any]) -> list[PostRow]:
-    carriers: dict[int, list[str]] = {}
-    ids = [row.id for row in rows]
-    for start in range(0, len(ids), 500):
-        found = connection.execute(
-            select(post_key.c.post_id, post_key.c.source)
-            .where(post_key.c.post_id.in_(ids[start : start + 500]))
-            .distinct()
-            .order_by(post_key.c.source)
-        ).all()
-        for item in found:
-            carriers.setdefault(item.post_id, []).append(item.source)
-    return [_post_row(row, tuple(carriers.get(row.id, ()))) for row in rows]
-
-
-def _post_row(row: Any, sources: tuple[str, ...]) -> PostRow:
-    return PostRow(
-        row.id,
-        post_from_json(row.content),
-        row.status,
-        row.reason,
-        row.revision,
-        row.first_seen_at,
-        row.ripe_at,
-        row.changed_at,
-        sources,
-    )
 
 
 def _source_row(row: Any) -> SourceRow:

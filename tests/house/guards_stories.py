@@ -8,6 +8,7 @@ _SEND = "tests/pipeline/test_send.py"
 _LAST_LOOK = "tests/pipeline/test_send_rechecks.py"
 _LEDGER = "tests/storage/test_ledger.py"
 _IDENTITY = "tests/core/test_identity.py"
+_PAGES = "tests/pipeline/test_vanished_pages.py"
 _SETTLE = "tests/pipeline/test_settle.py"
 
 STORIES = (
@@ -130,6 +131,38 @@ STORIES = (
         "for hour in (published, seen_at + settle) if hour and hour > now",
         "for hour in (published,) if hour and hour > now",
         f"{_SETTLE}::test_a_story_that_is_taken_back_while_it_settles_is_never_told[sqlite]",
+    ),
+    Guard(
+        5,
+        "a story whose page has vanished is held",
+        "pipeline/freeze.py",
+        "        if looked.gone:\n",
+        "        if False:\n",
+        f"{_PAGES}::test_a_story_that_is_pulled_before_its_hour_is_held_and_the_digest_goes_with_the_rest[sqlite]",
+    ),
+    Guard(
+        5,
+        "one no of a page is not enough",
+        "core/last_look.py",
+        '"gone" if sight.noes > 1 else',
+        '"gone" if sight.noes else',
+        "tests/core/test_page_sights.py::test_a_page_is_gone_after_two_clear_noes_with_a_pause_between[404]",
+    ),
+    Guard(
+        5,
+        "what a person released after a look is not asked for again",
+        "core/last_look.py",
+        "if after is None or reason.startswith(PAGE):",
+        "if after is None:",
+        f"{_PAGES}::test_what_an_editor_releases_goes_and_is_not_asked_for_again[sqlite]",
+    ),
+    Guard(
+        5,
+        "a digest that was read before a story was left out of it is not worded so",
+        "storage/editions.py",
+        "if lock_planned(connection, edition_id) is None or not has_stories(connection, edition_id, revisions):",
+        "if lock_planned(connection, edition_id) is None:",
+        f"{_PAGES}::test_a_process_that_read_the_digest_before_cannot_word_what_was_left_out_of_it[sqlite]",
     ),
     Guard(
         5,

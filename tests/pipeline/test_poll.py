@@ -13,7 +13,7 @@ from distributor.core.post import Post
 from distributor.core.source_state import SourceState
 from distributor.pipeline.poll import MOST_PAGES, Polled, poll
 from distributor.storage import Storage
-from distributor.storage.posts import PostRow
+from distributor.storage.post_rows import PostRow
 from tests.desk import EVERY, HOUR, Desk, ToldSource, make_plan, make_story
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from distributor.core.identity import identity_keys
 from distributor.core.post import Image, Post
 from distributor.storage import Storage
-from distributor.storage.posts import PostRow
+from distributor.storage.post_rows import PostRow
 from distributor.storage.tables import revision
 from tests.desk import EVERY, Desk, make_plan, make_story
 from tests.storage.scene import add_post

@@ -40,7 +40,7 @@ from distributor.demo.stage import Stage, open_stage
 from distributor.demo.visits import CHROME, call, unpack_share
 from distributor.demo.waiting import Stalled, wait_for
 from distributor.pipeline.plan import Plan
-from distributor.storage.posts import PostRow
+from distributor.storage.post_rows import PostRow
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 STORIES = load_stories()
