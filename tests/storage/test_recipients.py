@@ -97,3 +97,17 @@ def test_an_import_that_adds_nobody_writes_nothing(storage: Storage, now: dateti
 def test_rows_are_streamed_page_by_page(storage: Storage, now: datetime) -> None:
     add(storage, [person(n) for n in range(7)], now)
     assert len(list(storage.recipients.iter_rows("readers", chunk=3))) == 7
+
+
+def test_an_import_that_breaks_off_leaves_nothing_behind(storage: Storage, now: datetime) -> None:
+    def people() -> Iterable[NewSubscriber]:
+        yield from (person(n) for n in range(5))
+        raise RuntimeError("the file ends here")
+
+    with pytest.raises(RuntimeError):
+        add(storage, people(), now, chunk=2)
+    assert storage.recipients.list_lists() == {}
+    assert add(storage, [person(1), person(1), person(2)], now, chunk=2).added == 2
+    if storage.database.is_sqlite:
+        with storage.database.drive() as driver:
+            assert [row[1] for row in driver.execute("PRAGMA database_list")] == ["main"]
