@@ -28,10 +28,12 @@ class OpenWire(Wire):
 
     def __init__(self) -> None:
         self.outcomes: dict[int, Outcome] = {}
-        self.settle = self.outcomes.__setitem__
 
     def start(self, indexes: Sequence[int]) -> bool:
         return True
+
+    def settle(self, index: int, outcome: Outcome) -> None:
+        self.outcomes[index] = outcome
 
 
 def send_usual(port: int, messages: Sequence[Message]) -> None:
