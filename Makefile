@@ -11,7 +11,7 @@ help:
 	@echo "make chaos    kill it at every boundary and at random, for an hour; writes docs/reliability.md"
 	@echo "make check    tests, lint, types and the import contract, as CI runs them"
 	@echo "make docs     write docs/configuration.md anew from the settings' models"
-	@echo "make bench    measure speed and size"
+	@echo "make bench    measure speed and size (ARGS=\"--full --write\")"
 	@echo "make guards   remove each guard against wrong sending, and see its test fail (ARGS=\"words\")"
 	@echo "make setup    only make .venv/ ready"
 	@echo "make lock     write the lock files anew from pyproject.toml (needs uv)"
