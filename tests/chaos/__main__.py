@@ -28,7 +28,7 @@ ROUNDS = (
     ("SQLite", "", 1),
 )
 #: The share of the time that the matrix has, when both are done.
-MATRIX_SHARE = 0.66
+MATRIX_SHARE = 0.75
 #: Minutes that a round needs besides its kills: before the first and after the last.
 AROUND = 1.0
 

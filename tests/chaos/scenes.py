@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from distributor.sources.sandbox import Reply
 from distributor.sources.sandbox_pages import Story
 from tests.chaos.callers import Callers
 from tests.chaos.child import Bomb
@@ -81,6 +82,11 @@ def get_to_know_site(stage: Stage) -> None:
     if not stage.site.stories():
         stage.site.publish(Story("s0", "An old story", "In short.", "<p>Long ago.</p>", section="World"))
     stage.require("poll")
+
+
+def lose_site(stage: Stage, callers: Callers) -> None:
+    """It fails once; then its programming interface is looked for again."""
+    stage.site.answer_next("/wp-json/wp/v2/posts", Reply(500, b"Briefly unavailable"))
 
 
 def use_site(stage: Stage) -> dict[str, Any]:
@@ -188,8 +194,8 @@ SCENES = (
     Scene("a day", "stories, a weekly letter, readers who click"),
     Scene("busy services", "services ask for patience, a mail server refuses", setup=make_busy, quiet=4.0),
     Scene("calls from outside", "readers leave the list, SendGrid reports", meanwhile=call_from_outside),
-    Scene("a WordPress site", "a story comes from WordPress", publish=publish_on_site, changes=use_site,
-          begin=get_to_know_site),
+    Scene("a WordPress site", "a story comes from WordPress", publish=publish_on_site, setup=lose_site,
+          changes=use_site, begin=get_to_know_site),
     Scene("a feed that is down", "the feed cannot be read once", setup=lose_feed, quiet=4.0),
     Scene("a lost answer", "the answer of X is lost, its timeline is asked", fall=Bomb("x.answered"),
           setup=let_time_pass(30), quiet=3.0),
