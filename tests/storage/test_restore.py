@@ -479,7 +479,8 @@ def test_merging_on_both_databases_makes_lost_editions_again(
     done = [Settled(one.delivery_id, 1, now, now, Settlement("sent")) for one in batch.claimed]
     ledger.settle("letter", "f1", done, now)
     with storage.database.write("test.forget") as connection:
-        for name in ("receipt_page", "attempt", "delivery", "link", "edition_post", "edition", "post_key", "revision", "post"):
+        tables = "receipt_page attempt delivery link edition_post edition post_key revision post"
+        for name in tables.split():
             connection.exec_driver_sql(f"DELETE FROM {name}")
     kept = read_kept(list_files(tmp_path), storage.instance, lambda token: True)
     with storage.database.write("test.merge") as connection:
