@@ -1,6 +1,7 @@
 """Polling a feed on a real socket: politely, only what changed, and with every answer a site can give."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -234,18 +235,42 @@ def test_a_feed_made_to_hang_its_reader_costs_one_poll(site: NewsSite, source: S
 
 states = st.builds(
     SourceState,
-    configured=st.text(),
-    etag=st.text(),
-    failures=st.integers(0, 99),
-    next_poll_at=st.none() | st.datetimes(timezones=st.just(UTC)),
-    first_polled_at=st.none() | st.datetimes(timezones=st.just(UTC)),
-    is_gone=st.booleans(),
+    **dict.fromkeys(
+        ("configured", "url", "etag", "last_modified", "body_hash", "cursor", "moved_to", "error", "claimed_by"),
+        st.text(max_size=20),
+    ),
+    **dict.fromkeys(("moved_polls", "failures"), st.integers(0, 99)),
+    **dict.fromkeys(
+        ("next_poll_at", "asked_at", "first_polled_at"), st.none() | st.datetimes(timezones=st.just(UTC))
+    ),
+    **dict.fromkeys(("baseline_done", "is_gone"), st.booleans()),
 )
 
 
 @given(states)
 def test_a_state_comes_back_as_it_was_stored(state: SourceState) -> None:
-    assert SourceState.from_json(state.to_json()) == state
+    text = state.to_json()
+    assert SourceState.from_json(text) == state
+    assert SourceState.from_json(text + " ") == state, "read anew, not remembered"
+
+
+@given(states)
+def test_a_state_is_written_as_json_writes_it(state: SourceState) -> None:
+    data = {field.name: getattr(state, field.name) for field in fields(state)}
+    assert state.to_json() == json.dumps(data, sort_keys=True, default=datetime.isoformat)
+
+
+@given(states)
+def test_a_poll_that_worked_changes_nothing_but_times_and_failures(state: SourceState) -> None:
+    rested = rest(state, "front", 2 * MINUTES, NOW)
+    expected = replace(state, failures=0, error="", next_poll_at=rested.next_poll_at, asked_at=NOW)
+    assert rested == expected
+
+
+def test_a_state_is_read_right_after_thousands_of_others() -> None:
+    for number in range(5000):
+        SourceState(etag=str(number)).to_json()
+    assert SourceState.from_json(SourceState(etag="0").to_json()).etag == "0"
 
 
 def test_states_of_other_versions_are_read() -> None:
