@@ -52,7 +52,7 @@ def read_address(text: str) -> tuple[str, str]:
     Raises ValueError with a sentence.
     """
     local, _, typed = text.rpartition("@")
-    domain = _read_plain_domain(typed)
+    domain = read_plain_domain(typed)
     if not domain or len(text) > LONGEST_ADDRESS or not _PLAIN_LOCAL.fullmatch(local):
         local, domain = _ask_validator(text)
     if len(local) > LONGEST_LOCAL_PART:
@@ -61,7 +61,7 @@ def read_address(text: str) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=8192)  # most readers have their mail at the same few
-def _read_plain_domain(text: str) -> str:
+def read_plain_domain(text: str) -> str:
     """The domain in lower case, "" for what is for the validator to judge."""
     domain = text.lower() if len(text) <= LONGEST_ADDRESS and _PLAIN_DOMAIN.fullmatch(text) else ""
     return "" if domain.rpartition(".")[2] in _SPECIAL else domain

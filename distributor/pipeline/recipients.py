@@ -11,17 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol, TextIO
 
 from distributor.core.subscriber import ImportCount, NewSubscriber, read_address
 from distributor.core.text_clean import clean_text
-from distributor.pipeline.recipients_csv import Lines, NotText, Record, find_delimiter, read_records
-
-LONGEST_NAME = 200
-LONGEST_CONSENT = 1000
+from distributor.pipeline.recipients_csv import Lines, NotText, Record, find_delimiter, read_singly
+from distributor.pipeline.recipients_plain import FORMULA, PlainLines, clean_consent, clean_name
 
 #: Heading -> what it is to us, written without spaces, dashes and capitals.
 _HEADINGS = {
@@ -40,10 +37,6 @@ _GONE = re.compile(
     re.IGNORECASE,
 )
 _NO = ("", "0", "no", "none", "false", "-")
-# What a spreadsheet would run, with the mark that keeps it from doing so.
-_FORMULA = re.compile(r"\s*(?:'?[=+\-@\t\r]\s*)+")
-# What cleaning would leave as it is; most names are that.
-_ORDINARY = re.compile(r"(?:[A-Za-z][A-Za-z0-9.,'()-]*(?: [A-Za-z0-9.,'()-]+)*)?")
 _GUARDED = re.compile(r"'(?=[=+\-@])")
 _EXPORTED = ("email", "name", "state", "since", "suppression", "status", "consent")
 
@@ -155,17 +148,15 @@ def _read_stream(stream: BinaryIO) -> Iterator[NewSubscriber | Problem]:
 
 def _read_lines(lines: Lines) -> Iterator[NewSubscriber | Problem]:
     delimiter = _skip_to_headings(lines)
-    records = read_records(lines, delimiter)
-    headings = next(records, None)
+    headings = next(read_singly(lines, delimiter), None)
     columns = _Columns.find(headings.cells or [] if headings else [])
-    line = headings.line if headings else 0
     if isinstance(columns, Problem):
         yield columns
         return
     if columns.ignored:
-        names = ", ".join(columns.ignored)
-        yield Problem(line, "", f"these columns are not used: {names}", "nothing needs to be done", "nothing")
-    yield from _read_rows(records, lines, columns)
+        what = f"these columns are not used: {', '.join(columns.ignored)}"
+        yield Problem(headings.line if headings else 0, "", what, "nothing needs to be done", "nothing")
+    yield from _read_rows(lines, delimiter, columns)
 
 
 def _skip_to_headings(lines: Lines) -> str:
@@ -181,19 +172,37 @@ def _skip_to_headings(lines: Lines) -> str:
     return ","
 
 
-def _read_rows(records: Iterator[Record], lines: Lines, columns: _Columns) -> Iterator[NewSubscriber | Problem]:
+def _read_rows(lines: Lines, delimiter: str, columns: _Columns) -> Iterator[NewSubscriber | Problem]:
+    def read_line(number: int, line: str) -> Iterator[NewSubscriber | Problem]:
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+        return iter([_read_person(number, cells, columns)] if any(cells) else [])
+
+    plain = columns.find_plain(delimiter)
+    lines.end_record()
     has_told_guess = False
-    for record in records:
-        if lines.guessed and not has_told_guess:
-            has_told_guess = True
-            fix = "look at a few names; if they are wrong, save the file as CSV UTF-8"
-            yield Problem(record.line, "", "is not UTF-8 and was read as Windows-1252", fix, "nothing")
-        line, cells, count = record
-        if cells is None or (count > 1 and columns.is_broken(cells)):
-            lines.give_back(after=1)
-            yield Problem(line, "", "a quotation mark opens a field that never ends", "close or remove it")
-        elif any(cells):
-            yield _read_person(line, cells, columns)
+    while (block := lines.take_plain()) is not None:
+        if block:
+            yield from plain.read(block, lines.number - block.count("\n") + 1, read_line)
+            continue
+        for record in read_singly(lines, delimiter):
+            if lines.guessed and not has_told_guess:
+                has_told_guess = True
+                yield _tell_guess(record.line)
+            yield from _read_record(record, lines, columns)
+
+
+def _tell_guess(line: int) -> Problem:
+    fix = "look at a few names; if they are wrong, save the file as CSV UTF-8"
+    return Problem(line, "", "is not UTF-8 and was read as Windows-1252", fix, "nothing")
+
+
+def _read_record(record: Record, lines: Lines, columns: _Columns) -> Iterator[NewSubscriber | Problem]:
+    line, cells, count = record
+    if cells is None or (count > 1 and columns.is_broken(cells)):
+        lines.give_back(after=1)
+        yield Problem(line, "", "a quotation mark opens a field that never ends", "close or remove it")
+    elif any(cells):
+        yield _read_person(line, cells, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +235,14 @@ class _Columns:
         has_leavers = bool(states) or suppression >= 0
         pick = itemgetter(email, consent, *(name or (-1,)))
         return cls(email, name, consent, tuple(states), suppression, ignored, has_leavers, len(headings), pick)
+
+    def find_plain(self, delimiter: str) -> PlainLines:
+        """What reads plain blocks at once; a line that may say that somebody has left is not plain."""
+        end = rf"[{re.escape(delimiter)}\r\n]"
+        checked = dict.fromkeys(self.states, rf"(?!\s*(?i:{_GONE.pattern})\s*{end})")
+        if self.suppression >= 0:
+            checked[self.suppression] = f"(?={end})"
+        return PlainLines(self.width, delimiter, self.email, self.name, self.consent, checked)
 
     def is_broken(self, cells: list[str]) -> bool:
         """Whether a row of several lines looks like rows that a stray quotation mark glued together."""
@@ -262,7 +279,7 @@ def _read_person(line: int, cells: list[str], columns: _Columns) -> NewSubscribe
     except ValueError as error:
         return Problem(line, "email", f"{_quote(cell)} {error}", "correct the address or delete the line")
     name = " ".join(names).strip()
-    return NewSubscriber(address, key, _clean_name(name), _clean_consent(consent) if consent else "")
+    return NewSubscriber(address, key, clean_name(name), clean_consent(consent) if consent else "")
 
 
 def _find_leaving(cells: list[str], columns: _Columns) -> str:
@@ -278,23 +295,5 @@ def _quote(cell: str) -> str:
     return repr(cell if len(cell) <= 80 else f"{cell[:79]}…")
 
 
-def _clean_name(text: str) -> str:
-    """A name as one line that no spreadsheet runs; "" for one that is too long to be a name."""
-    if len(text) <= LONGEST_NAME and _ORDINARY.fullmatch(text):
-        return text
-    name = _strip_formula(clean_text(text[: LONGEST_NAME * 4]))
-    return name if len(name) <= LONGEST_NAME else ""
-
-
-@lru_cache(maxsize=1024)  # a list has few forms, and a date each of them
-def _clean_consent(text: str) -> str:
-    return _strip_formula(clean_text(text[: LONGEST_CONSENT * 4]))[:LONGEST_CONSENT] if text else ""
-
-
-def _strip_formula(text: str) -> str:
-    found = _FORMULA.match(text)
-    return text[found.end() :] if found else text
-
-
 def _guard(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
+    return f"'{text}" if FORMULA.match(text) else text

@@ -6,7 +6,6 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
-from itertools import starmap
 from typing import Any, BinaryIO, NamedTuple, cast
 
 #: Characters of one line that are read; what follows is left out, and its last field can be no address.
@@ -87,22 +86,22 @@ class Lines:
         """Let go of the stream, which stays open; nothing can be read after it."""
         self._text.detach()
 
-    def take_plain(self) -> list[str] | None:
+    def take_plain(self) -> str | None:
         """Many whole lines at once where each of them is a record: no quotes, no odd line ends, nothing to guess.
 
-        [] where the next lines must be read one by one, until `is_at_block_end`; None at the end of the file.
+        "" where the next lines must be read one by one, until `is_at_block_end`; None at the end of the file.
         """
         if self._again:
-            return []
+            return ""
         text = self._text.read(_BLOCK)
         if text and not text.endswith("\n"):
             text += self._text.readline(LONGEST_LINE)
-        lines = _split_plain(text, self._is_utf8)
-        if lines:
-            self.number += len(lines)
+        plain = _find_plain(text, self._is_utf8)
+        if plain:
+            self.number += plain.count("\n")
         else:
             self._pending, self._pending_size = io.StringIO(text, newline=""), len(text)
-        return lines if text else None
+        return plain if text else None
 
     @property
     def is_at_block_end(self) -> bool:
@@ -144,18 +143,11 @@ def find_delimiter(line: str) -> str:
     return max(DELIMITERS, key=outside.count)
 
 
-def read_records(lines: Lines, delimiter: str) -> Iterator[Record]:
-    """Every row. Where a quote is never closed its line alone is lost: the lines it swallowed are read again."""
-    while (block := lines.take_plain()) is not None:
-        if block:
-            plain = enumerate(csv.reader(block, delimiter=delimiter), lines.number - len(block) + 1)
-            yield from starmap(Record, plain)
-        else:
-            yield from _read_singly(lines, delimiter)
+def read_singly(lines: Lines, delimiter: str) -> Iterator[Record]:
+    """The rows of a block that is not plain, and of what its last row goes on with.
 
-
-def _read_singly(lines: Lines, delimiter: str) -> Iterator[Record]:
-    """The rows of a block that is not plain, and of what its last row goes on with."""
+    Where a quote is never closed its line alone is lost: the lines it swallowed are read again.
+    """
     reader = csv.reader(lines, delimiter=delimiter)
     while not lines.is_at_block_end:
         lines.end_record()
@@ -173,17 +165,18 @@ def _read_singly(lines: Lines, delimiter: str) -> Iterator[Record]:
     lines.end_record()
 
 
-def _split_plain(text: str, is_utf8: bool) -> list[str]:
-    """The lines of a block, [] where they may not be taken apart without a closer look."""
-    if '"' in text or text.count("\r") != text.count("\r\n"):
-        return []
+def _find_plain(text: str, is_utf8: bool) -> str:
+    """A block with its last line ended, "" where it may not be taken apart without a closer look."""
+    if not text or '"' in text or text.count("\r") != text.count("\r\n"):
+        return ""
+    if len(text) >= LONGEST_LINE and len(max(text.split("\n"), key=len)) >= LONGEST_LINE:
+        return ""
     if is_utf8 and not text.isascii():
         try:
             text = text.encode("latin-1").decode("utf-8")
         except UnicodeDecodeError:
-            return []
-    lines = text.removesuffix("\n").split("\n") if text else []
-    return lines if len(max(lines, key=len, default="")) < LONGEST_LINE else []
+            return ""
+    return text if text.endswith("\n") else text + "\n"
 
 
 def _open_text(stream: BinaryIO) -> tuple[io.TextIOWrapper, bool]:
