@@ -179,15 +179,11 @@ def back_off(state: SourceState, name: str, every: timedelta, error: SourceError
     )
 
 
+@lru_cache(maxsize=4096)
 def _jitter(wait: timedelta, name: str, failures: int) -> timedelta:
     """Up to a tenth longer, the same for the same source and count: spreads sources without surprising a test."""
-    return wait * _stretch(name, failures)
-
-
-@lru_cache(maxsize=4096)
-def _stretch(name: str, failures: int) -> float:
     digest = hashlib.blake2b(f"{name}\n{failures}".encode(), digest_size=4).digest()
-    return 1 + _JITTER * int.from_bytes(digest) / 2**32
+    return wait * (1 + _JITTER * int.from_bytes(digest) / 2**32)
 
 
 def read_http_seconds(value: str, now: datetime) -> float | None:

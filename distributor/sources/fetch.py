@@ -209,6 +209,8 @@ def _trust_the_usual() -> ssl.SSLContext:
 
 def _header_value(value: str) -> str:
     """Byte for byte as given (validators are opaque); a value that could end its line is refused."""
+    if value.isascii() and value.isprintable():
+        return value
     if "\r" in value or "\n" in value or "\0" in value:
         raise SourceError("a header value holds a line break")
     return value.encode("latin-1", "replace").decode("latin-1")

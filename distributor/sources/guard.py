@@ -69,7 +69,7 @@ def is_public(address: Address) -> bool:
     return address in _PUBLIC_6 and not any(address in network for network in _NOT_PUBLIC_6)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def read_place(url: str, base: str = "") -> Place:
     """Take an address apart; SourceError with the reason when it is none we would ever fetch."""
     shown = url[:100]

@@ -6,6 +6,7 @@ section 5), and because time, headers and bytes are bounded as a whole here, not
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import time
@@ -55,6 +56,8 @@ class Connection:
         self.host = host
         self.used_at = 0.0
         self._sock = sock
+        self._ear = select.poll()
+        self._ear.register(sock, select.POLLIN)
 
     def ask(self, request: bytes, deadline: float, limits: FetchLimits, *, is_head_enough: bool = False) -> Answer:
         """Send a request and read its answer, or only its headers. `deadline` is on the monotonic clock. Raises
@@ -83,6 +86,9 @@ class Connection:
 
     def is_stale(self) -> bool:
         """Whether the other side closed it, or talks out of turn: an idle connection has nothing to read."""
+        if not self._ear.poll(0):
+            return False
+        # TLS may have something to say to itself.
         self._sock.settimeout(0)
         try:
             self._sock.recv(1)
@@ -203,9 +209,11 @@ class _Reader:
 
 def decode_body(host: str, answer: Answer, limits: FetchLimits) -> bytes:
     """The body decompressed, refusing bombs: the cap and the ratio stop it while it grows."""
+    if not answer.body:
+        return b""
     encodings = answer.headers.get("content-encoding", "").lower().replace(" ", "").split(",")
     names = [name for name in encodings if name not in ("", "identity")]
-    if not names or not answer.body:
+    if not names:
         body = answer.body
     elif len(names) == 1 and names[0] in ("gzip", "x-gzip", "deflate"):
         body = _inflate(host, answer.body, limits, is_gzip=names[0] != "deflate")
