@@ -20,6 +20,7 @@ _COPY = "COPY incoming (address, key, name, consent) FROM STDIN"
 _NEWEST = "SELECT coalesce(max(id), 0) FROM subscriber"
 
 _BARRED = "EXISTS (SELECT 1 FROM suppression x WHERE x.address_key = s.address_key AND x.list IN ('', :list))"
+_IS_ANY_BARRED = "SELECT EXISTS (SELECT 1 FROM suppression)"
 _ADD_PEOPLE = (
     "INSERT INTO subscriber (address, address_key, name, status, reason, created_at, consent) "
     "SELECT p.address, p.key, p.name, 'active', '', :at, p.consent FROM {people} "
@@ -73,7 +74,9 @@ class Intake:
         """How many were nobody's readers yet, and how many of those are members now."""
         newest = int(connection.execute(text(_NEWEST)).scalar_one())
         fresh = self._run(connection, _ADD_PEOPLE.format(people=people))
-        return fresh, self._run(connection, _say_members(f"subscriber s WHERE s.id > {newest}"))
+        # Nobody else writes until the end of the transaction, so nobody can be barred meanwhile.
+        barred = _BARRED if connection.execute(text(_IS_ANY_BARRED), self._values).scalar() else "false"
+        return fresh, self._run(connection, _say_members(f"subscriber s WHERE s.id > {newest}", barred))
 
     def _add_on_postgresql(self, connection: Connection) -> tuple[int, int]:
         # Others may add readers at the same time: only the statement itself knows whom it added.
@@ -102,8 +105,8 @@ class Intake:
         return int(connection.execute(text(sentence), self._values).rowcount)
 
 
-def _say_members(people: str) -> str:
-    return _ADD_MEMBERS.format(people=people, barred=_BARRED)
+def _say_members(people: str, barred: str = _BARRED) -> str:
+    return _ADD_MEMBERS.format(people=people, barred=barred)
 
 
 def _copy(connection: Connection, rows: Sequence[Row]) -> None:
