@@ -17,6 +17,9 @@ def _read_length(value: Any) -> Any:
 
 #: A length of time as text ("30m", "2h").
 Length = Annotated[timedelta, BeforeValidator(_read_length)]
+_DAY = 24 * 3600.0
+#: Every message rewrites the times of its day, so there is a limit.
+CapPerDay = Annotated[int, Field(ge=1, le=10_000)]
 #: How long a person may decide about a message that perhaps went out.
 Deciding = Annotated[Length, Field(ge=timedelta(minutes=1), le=timedelta(days=7))]
 DECIDE_WITHIN_TEXT = (
@@ -35,12 +38,19 @@ class Cap(BaseModel):
         default=timedelta(minutes=10), description="In any stretch of this length, such as 10m."
     )
 
-    def pace(self, channel_name: str) -> Pace:
-        """As the ledger keeps it. Looked up again by `cap_key`."""
-        return Pace(cap_key(channel_name), self.count, self.per.total_seconds())
+
+def list_caps(channel_name: str, cap: Cap, per_day: int | None) -> tuple[Pace, ...]:
+    """Both caps as the ledger keeps them: one row of times. Looked up again by `cap_key`."""
+    key = cap_key(channel_name)
+    short = Pace(key, cap.count, cap.per.total_seconds())
+    return (short,) if per_day is None else (short, Pace(key, per_day, _DAY))
 
 
 CAP_TEXT = (
     "Against bursts: at most `count` posts in any `per`, whatever the sources bring; the rest waits for its turn. "
     "Default: {count: 20, per: 10m}, twice what a newsroom with a story each minute needs."
+)
+CAP_PER_DAY_TEXT = (
+    "At most so many posts in any 24 hours, besides `cap`; the rest waits for its turn, and what waits too long is "
+    "held as late. Default: no such limit."
 )

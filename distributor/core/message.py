@@ -120,7 +120,7 @@ class Pace:
 
 
 def cap_key(channel_name: str) -> str:
-    """The pace that keeps bursts from a channel, as opposed to those that its service asks for."""
+    """Of the paces that are the channel's own caps, as opposed to those that its service asks for."""
     return f"cap:{channel_name}"
 
 

@@ -63,11 +63,12 @@ def read_situation(
 def find_capped(
     limits: Mapping[str, Limits], stamps: Mapping[str, Sequence[float]], now: datetime
 ) -> dict[str, datetime]:
-    """Channel -> when its cap lets the next message go, where it is used up."""
-    found = {}
+    """Channel -> when all its caps let the next message go, where one is used up."""
+    found: dict[str, datetime] = {}
     for name, limit in limits.items():
         for pace in limit.paces:
             recent = sorted(t for t in stamps.get(pace.key, ()) if abs(now.timestamp() - t) < pace.seconds)
             if pace.key == cap_key(name) and len(recent) >= pace.count:
-                found[name] = datetime.fromtimestamp(recent[-pace.count] + pace.seconds, UTC)
+                free_at = datetime.fromtimestamp(recent[-pace.count] + pace.seconds, UTC)
+                found[name] = max(found.get(name, free_at), free_at)
     return found

@@ -91,6 +91,13 @@ def test_a_channel_that_waits_for_its_cap_needs_nobody_and_says_when() -> None:
     assert find_capped(limits, {"cap:tg": [NOW.timestamp() - 500]}, NOW) == {}
 
 
+def test_of_two_caps_the_one_that_lasts_longer_says_when() -> None:
+    limits = {"tg": Limits(paces=(Pace("cap:tg", 3, 86_400.0), Pace("cap:tg", 2, 600.0)))}
+    stamps = [NOW.timestamp() - past for past in (3600, 500, 300)]
+    assert find_capped(limits, {"cap:tg": stamps}, NOW) == {"tg": NOW + timedelta(hours=23)}
+    assert find_capped(limits, {"cap:tg": stamps[1:]}, NOW) == {"tg": NOW + timedelta(seconds=100)}
+
+
 def test_alarms_stand_before_warnings_and_everything_is_there() -> None:
     edition = EditionRow(3, "k", "s", "tg", "each", "parked", "each.html:7: oops", "T", NOW, None, 0, {}, "[]")
     view = Situation(

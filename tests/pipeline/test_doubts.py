@@ -150,11 +150,24 @@ def test_the_channels_say_how_long_a_person_may_decide(kind: str, more: dict[str
     assert channel.limits.decide_within == minutes * 60
 
 
+def list_own_caps(kind: str, more: dict[str, object]) -> Sequence[Pace]:
+    channel = open_channel(settings_model(kind)(name="main", **more), Surroundings(SITE))
+    return [one for one in channel.limits.paces if one.key == "cap:main"]
+
+
 @pytest.mark.parametrize(("kind", "more"), [("x", X), ("telegram", TELEGRAM)])
 def test_a_voice_has_a_cap_against_bursts(kind: str, more: dict[str, object]) -> None:
-    def caps(**cap: object) -> Sequence[Pace]:
-        channel = open_channel(settings_model(kind)(name="main", **more, **cap), Surroundings(SITE))
-        return [one for one in channel.limits.paces if one.key == "cap:main"]
+    assert list_own_caps(kind, more) == [Pace("cap:main", 20, 600.0)]
+    assert list_own_caps(kind, {**more, "cap": {"count": 5, "per": "1h"}}) == [Pace("cap:main", 5, 3600.0)]
 
-    assert caps() == [Pace("cap:main", 20, 600.0)]
-    assert caps(cap={"count": 5, "per": "1h"}) == [Pace("cap:main", 5, 3600.0)]
+
+@pytest.mark.parametrize(("kind", "more"), [("x", X), ("telegram", TELEGRAM)])
+def test_a_voice_has_a_cap_of_a_day_where_one_is_set(kind: str, more: dict[str, object]) -> None:
+    found = list_own_caps(kind, {**more, "cap_per_day": 50})
+    assert found == [Pace("cap:main", 20, 600.0), Pace("cap:main", 50, 86_400.0)]
+
+
+@pytest.mark.parametrize("number", [0, 10_001, "many"])
+def test_a_cap_of_a_day_is_a_sensible_number(number: object) -> None:
+    with pytest.raises(ValueError, match="cap_per_day"):
+        settings_model("x")(name="main", **X, cap_per_day=number)

@@ -13,7 +13,8 @@ import pytest
 from distributor.core.contracts import Wire
 from distributor.core.errors import Busy, MessageRefused, RecipientGone, StorageError
 from distributor.core.identity import identity_keys, judge
-from distributor.core.message import Accepted, Message, NotStarted, Outcome, Pace
+from distributor.core.message import Accepted, Limits, Message, NotStarted, Outcome, Pace
+from distributor.pipeline.needs import find_capped
 from distributor.storage import Storage
 from distributor.storage.tables import delivery, edition, post
 from tests.pipeline.sending_scene import Rig, accept, make_tiny
@@ -289,6 +290,25 @@ def test_a_burst_of_stories_waits_for_its_turn_behind_the_cap(
     assert rig.states == {"sent": 10, "queued": 2}
     rig.send_all(timedelta(minutes=10))
     assert rig.states == {"sent": 12}
+
+
+def test_what_is_more_than_the_cap_of_a_day_waits_for_its_turn_and_is_held_when_it_is_late(
+    storage: Storage, now: datetime, tmp_path: Path
+) -> None:
+    paces = (Pace("cap:main", 5, 600.0), Pace("cap:main", 8, 86_400.0))
+    rig = make_tiny(storage, now, tmp_path, paces=paces)
+    for number in range(12):
+        rig.add(number)
+    rig.send_all()
+    rig.send_all(timedelta(minutes=10))
+    assert rig.states == {"sent": 8, "queued": 4}
+    rig.send_all(timedelta(minutes=10))
+    assert rig.states == {"sent": 8, "queued": 4}
+    capped = find_capped({"main": Limits(paces=paces)}, storage.figures.load_paces(), rig.now)
+    assert now <= capped["main"] - timedelta(days=1) < now + timedelta(minutes=1)
+    rig.send_all(timedelta(hours=2))
+    storage.recovery.housekeep(rig.now)
+    assert rig.states == {"sent": 8, "held": 4}
 
 
 # -- the record, the hour, the pause -------------------------------------------------------------------------

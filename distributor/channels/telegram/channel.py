@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from distributor.channels.fields import list_caps
 from distributor.channels.telegram.answers import ImageRefused, read_answer, read_result, redact
 from distributor.channels.telegram.compose import compose_payload
 from distributor.channels.telegram.preview import draw_preview
@@ -61,8 +62,9 @@ class TelegramChannel(Channel):
         self._token = settings.token.get_secret_value()
         self._proxy = settings.proxy.get_secret_value() if settings.proxy else None
         self._client: Client | None = None
-        paces = (*_list_paces(self._token, settings.chat), settings.cap.pace(settings.name))
-        self.limits = Limits(paces=paces, decide_within=settings.decide_within.total_seconds())
+        paces = _list_paces(self._token, settings.chat)
+        caps = list_caps(settings.name, settings.cap, settings.cap_per_day)
+        self.limits = Limits(paces=(*paces, *caps), decide_within=settings.decide_within.total_seconds())
 
     def compose(self, texts: Mapping[str, str], form: str) -> Content:
         (name,) = self.parts[form]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from distributor.channels.fields import CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, Deciding
+from distributor.channels.fields import CAP_PER_DAY_TEXT, CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, CapPerDay, Deciding
 
 _TOKEN = re.compile(r"[A-Za-z0-9:_-]+")
 _CHAT = re.compile(r"@\w{1,64}|-?\d{1,20}")
@@ -44,6 +44,7 @@ class Settings(BaseModel):
         default=None, description="An HTTP proxy to reach Telegram through: http://user:password@host:port."
     )
     cap: Cap = Field(default_factory=Cap, description=CAP_TEXT)
+    cap_per_day: CapPerDay | None = Field(default=None, description=CAP_PER_DAY_TEXT)
     decide_within: Deciding = Field(default=timedelta(minutes=30), description=DECIDE_WITHIN_TEXT)
     template: str | None = Field(default=None, description="The folder of templates to use instead of telegram.")
     utm: dict[str, str] | None = Field(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from distributor.channels import Surroundings
+from distributor.channels.fields import list_caps
 from distributor.channels.x.answers import Answer, is_duplicate, judge_answer, read_problem
 from distributor.channels.x.length import LIMIT, find_urls, lint_accidental_urls, weighted_length
 from distributor.channels.x.settings import Settings
@@ -57,8 +58,9 @@ class XChannel(Channel):
         self.address = settings.name
         self.settings = settings
         self.around = around
-        paces = (*_paces(settings.access_token.get_secret_value()), settings.cap.pace(settings.name))
-        self.limits = Limits(batch=1, paces=paces, decide_within=settings.decide_within.total_seconds())
+        paces = _paces(settings.access_token.get_secret_value())
+        caps = list_caps(settings.name, settings.cap, settings.cap_per_day)
+        self.limits = Limits(batch=1, paces=(*paces, *caps), decide_within=settings.decide_within.total_seconds())
         self._opened: tuple[Any, OneTrySession] | None = None
 
     def compose(self, texts: Mapping[str, str], form: str) -> Content:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from distributor.channels.fields import CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, Deciding
+from distributor.channels.fields import CAP_PER_DAY_TEXT, CAP_TEXT, DECIDE_WITHIN_TEXT, Cap, CapPerDay, Deciding
 
 
 class Settings(BaseModel):
@@ -39,6 +39,11 @@ class Settings(BaseModel):
         default=None, description="An HTTP proxy to reach X through: http://user:password@host:port."
     )
     cap: Cap = Field(default_factory=Cap, description=CAP_TEXT)
+    cap_per_day: CapPerDay | None = Field(
+        default=None,
+        description=f"{CAP_PER_DAY_TEXT} X charges for each post: its price times this number is the most that "
+        "posting can cost in a day ($0.20 with a link in August 2026: 50 posts, $10). `send-test` is not counted.",
+    )
     decide_within: Deciding = Field(default=timedelta(minutes=30), description=DECIDE_WITHIN_TEXT)
     template: str | None = Field(default=None, description="Folder of templates to use instead of x.")
     utm: dict[str, str] | None = Field(default=None, description="UTM parameters for links on this channel.")
