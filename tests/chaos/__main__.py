@@ -37,7 +37,9 @@ def main() -> None:
     given = read_arguments()
     began = time.monotonic()
     until = began + given.minutes * 60
-    figures = Figures(given.seed, given.minutes, list_points(), find_commit())
+    figures = Figures(given.seed, 0.0, list_points(), find_commit())
+    for path in given.add:
+        figures.add_kept(path)
     if "matrix" in given.parts:
         share = MATRIX_SHARE if "random" in given.parts else 1.0
         run_houses(given, figures, began + given.minutes * 60 * share)
@@ -46,10 +48,10 @@ def main() -> None:
         minutes = max(left / 60 / -(-len(ROUNDS) // given.rounds) - AROUND, 0.5)
         for chaos in run_rounds(ROUNDS, minutes, given.seed, given.rounds):
             figures.add_round(chaos)
-    figures.minutes = round((time.monotonic() - began) / 60, 1)
+    figures.minutes = round(figures.minutes + (time.monotonic() - began) / 60, 1)
     if given.keep:
         figures.save(given.keep)
-    if not given.only:
+    if not (given.only or given.keep):
         write_page(figures, datetime.now(UTC).date())
         tell("written: docs/reliability.md")
     for wrong in figures.violations:
@@ -66,13 +68,18 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--crew", type=int, default=crew, help="newsrooms side by side: a day mostly waits")
     parser.add_argument("--rounds", type=int, default=2, help="rounds of random kills side by side")
     parser.add_argument("--parts", default="matrix,random", help="matrix, random, or both")
-    parser.add_argument("--keep", type=Path, help="write the figures there, too, as JSON")
+    parser.add_argument("--houses", default="0,1,2", help="0 SQLite, 1 PostgreSQL, 2 PostgreSQL with procrastinate")
+    parser.add_argument("--keep", type=Path, help="write the figures there, as JSON, and no page")
+    parser.add_argument(
+        "--add", type=Path, action="append", default=[], help="figures that were kept are on the page, too"
+    )
     return parser.parse_args()
 
 
 def run_houses(given: argparse.Namespace, figures: Figures, until: float) -> None:
     with PostgresServer(IN_EARNEST) as server:
-        for left, (kind, engine) in zip(range(len(HOUSES), 0, -1), HOUSES, strict=True):
+        houses = [HOUSES[int(number)] for number in given.houses.split(",")]
+        for left, (kind, engine) in zip(range(len(houses), 0, -1), houses, strict=True):
             now = time.monotonic()
             with Crew(House(kind, engine, server.url), given.crew) as crew:
                 share = max((until - now) / left, 30.0)

@@ -182,5 +182,6 @@ def play(day: Day, pair: Pair | None) -> None:
         day.walked.again += day.live(pair.second, scene.quiet).is_killed
     if scene.closes_x:
         day.closed = ""
-        stage.require("resume", "x")
+        # Where it was opened behind our back it says so, and that is not zero.
+        stage.run("resume", "x")
     scene.after(stage, day.callers)

@@ -51,6 +51,16 @@ class Figures:
         self.rounds.append(row)
         self.violations += [f"{chaos.house}, {chaos.nodes} nodes: {one}" for one in account.violations]
 
+    def add_kept(self, path: Path) -> None:
+        """Figures of an earlier part, of the same program."""
+        kept = json.loads(path.read_text())
+        if kept["commit"] != self.commit:
+            raise ValueError(f"{path} is of commit {kept['commit']}, this is {self.commit}")
+        self.minutes += kept["minutes"]
+        self.matrices += kept["matrices"]
+        self.rounds += kept["rounds"]
+        self.violations += kept["violations"]
+
     def save(self, path: Path) -> None:
         path.write_text(json.dumps({**asdict(self), "points": list(self.points)}, indent=1))
 
