@@ -63,6 +63,8 @@ class Day:
     scene: Scene
     titles: list[str] = field(default_factory=lambda: [LETTER])
     callers: Callers = field(default_factory=Callers)
+    #: Whether a story is being played; at the end of the day there is peace.
+    is_playing: bool = True
     #: The channel that is paused now.
     closed: str = ""
     patience: float = 1.0
@@ -93,18 +95,22 @@ class Day:
         began, idle_since = time.monotonic(), 0.0
         while not life.dead.wait(every):
             now, is_up = time.monotonic(), self.stage.is_listening()
-            if is_up and now - self._called_at >= LOOK_AT_ARMED_EVERY:
+            if is_up and self.is_playing and now - self._called_at >= LOOK_AT_ARMED_EVERY:
                 self.scene.meanwhile(self.stage, self.callers)
                 self._called_at = now
             is_idle = is_up and self._is_settled()
             idle_since = (idle_since or now) if is_idle else 0.0
-            if (idle_since and now - idle_since >= quiet * self.patience) or now - began > LONGEST * self.patience:
+            if (idle_since and now - idle_since >= quiet * self.patience) or now - began > self._longest:
                 self.ran = self._count_trace()
                 life.terminate()
                 if life.wait(PATIENCE) is None:
                     self.walked.account.violations.append(f"did not stop in {PATIENCE:g} s")
                     life.kill()
                     life.wait()
+
+    @property
+    def _longest(self) -> float:
+        return LONGEST * self.patience if self.is_playing else PATIENCE * 2
 
     def _is_settled(self) -> bool:
         return self.stage.is_settled(self.titles, editions_of(self.titles), self.closed)
@@ -150,6 +156,7 @@ def live_day(stage: Stage, plan: Plan) -> Walked:
     with Visitors(stage.port, slugs, pause=0.1) as visitors:
         for pair in plan.pairs or (None,):
             play(day, pair)
+        day.is_playing = False
         day.live()
         visitors.stop()
         account = take_stock(stage, marks, day.titles, day.kills, day.walked.account.violations)
