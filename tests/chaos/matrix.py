@@ -3,6 +3,7 @@ and again while it recovers."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -84,7 +85,9 @@ def run_matrix(crew: Crew, seed: int, tell: Callable[[str], None], only: str, un
     plans = plan_days(days, scenes, seed, only)
     tell(f"{crew.house}: {sum(len(plan.pairs) for plan in plans)} pairs of kills, {len(errands)} commands")
     first = [plan for plan in plans if plan.pairs[0].first.nth == 1]
-    runs.run([*errands, *first])
+    todo: list[Any] = [*errands, *first]
+    random.Random(seed).shuffle(todo)
+    runs.run(todo)
     missed = {point for point in runs.matrix.seen - runs.matrix.points if only in point}
     runs.run(try_again(plans, missed, EARLY.pairs[0].first))
     runs.run(plans[len(first) :])
