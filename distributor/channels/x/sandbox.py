@@ -43,7 +43,8 @@ class Sandbox:
     """One X account with its app. Post limits, prices and duplicates count as on X.
 
     `spent` is what X would charge in dollars. Beside the answers that every sandbox knows, `script` takes
-    "busy-no-reset", "duplicate", "no-credit", "suspended", "forbidden", "capped" and "no-id".
+    "busy-no-reset", "duplicate", "no-credit", "suspended", "forbidden", "capped", "no-id" and
+    "400 in these words".
     """
 
     kind = "x"
@@ -129,6 +130,8 @@ class Sandbox:
             return self._too_many(name == "busy")
         if name in REFUSALS:
             return self._reply(*REFUSALS[name])
+        if name[:3].isdigit():
+            return self._reply(int(name[:3]), problem("about:blank", "Told", name[4:], int(name[:3])))
         if not self._take_from_window():
             return self._too_many(True)
         wrong = check_post(call.body)
