@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -17,6 +18,8 @@ from distributor.core.message import Message, NotStarted, Outcome
 
 #: Seconds until a connection without work asks whether the next mails are claimed.
 _LOOK_AGAIN = 0.005
+#: The next mails are asked for when these are left for so many seconds: earlier would take them from other workers.
+_AHEAD_SECONDS = 0.5
 
 
 class Waiting(Protocol):
@@ -33,14 +36,24 @@ class Waiting(Protocol):
 class Batch:
     """Handed out one by one to the connections that send them. What the wire has more of is taken along."""
 
-    def __init__(self, letter: Letter, sender: str, messages: Sequence[Message], wire: Wire) -> None:
+    def __init__(
+        self,
+        letter: Letter,
+        sender: str,
+        messages: Sequence[Message],
+        wire: Wire,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._letter = letter
+        self._clock = clock
         self._wire = wire
         self.mail_from = f"MAIL FROM:<{sender}>\r\n".encode("ascii")
         self._fresh: Iterator[Mail] = iter(())
-        #: How many are in `_fresh`, and below how many more are asked for.
         self._left = 0
-        self._low = len(messages) // 2
+        #: When so many are left, it is known how fast they go, and so below how many more are asked for.
+        self._half = 0
+        self._low: int | None = None
+        self._began = 0.0
         self._may_be_more = True
         self._back: deque[Mail] = deque()
         self._outcomes: list[Outcome] = []
@@ -63,6 +76,7 @@ class Batch:
         places = [first + place for place in readers.places]
         self._fresh = chain(self._fresh, self._letter.list_mails(readers._replace(places=places)))
         self._left += len(places)
+        self._half, self._low, self._began = self._left // 2, None, self._clock()
         self._outcomes += [NotStarted()] * len(messages)
         for index, error in refused.items():
             self.settle(first + index, error)
@@ -83,7 +97,7 @@ class Batch:
 
     def take(self) -> Mail | None:
         """The next mail whose envelope may be said; None when there is none."""
-        if self._may_be_more and self._left <= self._low:
+        if self._may_be_more and self._left <= self._half and self._left <= self._find_low():
             self._ask_for_more()
         while self.has_work:
             mail = self._pop()
@@ -92,6 +106,12 @@ class Batch:
                 return mail
             self.settle(mail[0], NotStarted())
         return None
+
+    def _find_low(self) -> int:
+        if self._low is None:
+            took = max(self._clock() - self._began, 1e-3)
+            self._low = min(self._half, int(self._half / took * _AHEAD_SECONDS))
+        return self._low
 
     def _ask_for_more(self) -> None:
         try:
