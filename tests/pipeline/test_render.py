@@ -116,8 +116,8 @@ def test_a_newsrooms_template_can_add_to_the_shipped_one(renderer: Renderer, put
 
 @pytest.mark.parametrize("name", ["../secret.txt", "/etc/passwd", "a/../../b.txt", ".hidden", "a\\b", ""])
 def test_includes_never_leave_the_template_folders(renderer: Renderer, roots: Any, put: Put, name: str) -> None:
-    (roots[0].parent / "secret.txt").write_text("secret")
     put("own/toy/each.txt", f"{{% include {name!r} %}}")
+    (roots[0].parent / "secret.txt").write_text("secret")
     with pytest.raises(TemplateError, match=r"each\.txt:1: there is no template"):
         word(renderer)
 
