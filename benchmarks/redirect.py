@@ -164,21 +164,27 @@ def run_server(command: list[str], port: int) -> Iterator[int]:
 def serve(folder: Path, port: int) -> None:
     import uvicorn
 
+    from distributor.web.public.redirect import make_protocol
+
+    redirects, _ = make_redirects(folder)
+    http: Any = make_protocol(redirects)
+    app: Any = redirects
+    uvicorn.run(app, host="127.0.0.1", port=port, http=http, loop="uvloop", log_level="error", lifespan="off")
+
+
+def make_redirects(folder: Path) -> tuple[Any, Any]:
+    """The product's redirects and the journal of their clicks. Any address but those of its links is not found."""
+    from starlette.responses import PlainTextResponse
+
     from distributor.web.public.clicks import ClickJournal
-    from distributor.web.public.redirect import LinkMap, Redirects, make_protocol
+    from distributor.web.public.redirect import LinkMap, Redirects
 
     rows = [(number + 1, f"bench{number:06d}", TARGET.format(number)) for number in range(LINKS)]
     links = LinkMap(lambda slug: None, lambda last: rows[last:], time.monotonic)
     links.refresh()
-
-    async def beyond(scope: Any, receive: Any, send: Any) -> None:
-        raise NotImplementedError
-
     journal = ClickJournal(folder / "clicks")
-    redirects = Redirects(links, journal, lambda: time.time_ns() // 1_000_000, beyond=beyond)
-    http: Any = make_protocol(redirects)
-    app: Any = redirects
-    uvicorn.run(app, host="127.0.0.1", port=port, http=http, loop="uvloop", log_level="error", lifespan="off")
+    beyond = PlainTextResponse("not found", 404)
+    return Redirects(links, journal, lambda: time.time_ns() // 1_000_000, beyond=beyond), journal
 
 
 def pin(cpu: int) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.redirect import LINKS, TARGET, WRK
+from benchmarks.redirect import WRK, make_redirects
 from benchmarks.rigs.letter_path import Desk, open_desk
 from benchmarks.rigs.rounds import choose, end, print_figure, print_ratio
 from benchmarks.rigs.rows import note_absent
@@ -143,19 +143,10 @@ def send_until_told(desk: Desk, sink: int, editions: Any) -> None:
 
 
 def start_redirects(folder: Path) -> tuple[Any, Any]:
-    from distributor.web.public.clicks import ClickJournal
-    from distributor.web.public.redirect import LinkMap, Redirects, make_protocol
+    from distributor.web.public.redirect import make_protocol
     from distributor.web.server import WebServer
 
-    rows = [(number + 1, f"bench{number:06d}", TARGET.format(number)) for number in range(LINKS)]
-    links = LinkMap(lambda slug: None, lambda last: rows[last:], time.monotonic)
-    links.refresh()
-
-    async def beyond(scope: Any, receive: Any, send: Any) -> None:
-        raise NotImplementedError
-
-    journal = ClickJournal(folder / "clicks")
-    redirects = Redirects(links, journal, lambda: time.time_ns() // 1_000_000, beyond=beyond)
+    redirects, journal = make_redirects(folder)
     server = WebServer(redirects, "127.0.0.1", 0, protocol=make_protocol(redirects))
     server.start()
     return server, journal

@@ -8,14 +8,13 @@ python -m benchmarks.sources [--full]
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from benchmarks.rigs.rounds import choose, end, measure_cpu, print_figure, read_cpu, run_rounds
-from benchmarks.tick import FEED, open_app
+from benchmarks.tick import open_app, run_site
 from distributor.app import App
 from distributor.clock import Pollers
 
@@ -67,16 +66,8 @@ def measure(count: int, rounds: int, port: int) -> tuple[float, float, float]:
 
 def main() -> int:
     rounds, count = choose((1, 20), (3, 1000), (5, 1000))
-    server = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert server.stdin
-    assert server.stdout
-    server.stdin.write(FEED + b"\n")
-    server.stdin.flush()
-    try:
-        cpu, seconds, look = measure(count, rounds, int(server.stdout.readline()))
-    finally:
-        server.terminate()
-        server.wait()
+    with run_site(SERVER) as port:
+        cpu, seconds, look = measure(count, rounds, port)
     share = (cpu + look * INTERVAL) / INTERVAL * 100
     print(f"one round of polls {cpu:.3f} CPU s; one look for what is due {look * 1000:.2f} CPU ms, one a second")
     done = [

@@ -13,6 +13,8 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.rigs.rounds import choose, end, measure_cpu, print_ratio, run_rounds
@@ -60,6 +62,21 @@ def open_app(folder: Path, port: int, feeds: int) -> App:
     return App(settings, join_stores(database))
 
 
+@contextmanager
+def run_site(program: str) -> Iterator[int]:
+    """A program in a process of its own that is told the feed and tells the port it serves it on."""
+    server = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert server.stdin
+    assert server.stdout
+    server.stdin.write(FEED + b"\n")
+    server.stdin.flush()
+    try:
+        yield int(server.stdout.readline())
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def poll_ours(app: App) -> None:
     """One tick over all feeds as the clock does it: all states read at once, quiet polls noted together."""
     noted: list[object] = []
@@ -80,31 +97,21 @@ def poll_bare(connection: http.client.HTTPConnection, feeds: int) -> None:
 
 def main() -> int:
     rounds, feeds = choose((1, 2), (5, 100), (9, 200))
-    server = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert server.stdin
-    assert server.stdout
-    server.stdin.write(FEED + b"\n")
-    server.stdin.flush()
-    port = int(server.stdout.readline())
-    try:
-        with tempfile.TemporaryDirectory() as name:
-            app = open_app(Path(name), port, feeds)
-            for source in app.settings.sources:
-                app.poll(source.name)
-            connection = http.client.HTTPConnection("127.0.0.1", port)
-            poll_bare(connection, 1)
-            medians = run_rounds(
-                {
-                    "ours": lambda: measure_cpu(lambda: poll_ours(app)) / feeds * 1e6,
-                    "bare": lambda: measure_cpu(lambda: poll_bare(connection, feeds)) / feeds * 1e6,
-                },
-                rounds,
-            )
-            connection.close()
-            app.close()
-    finally:
-        server.terminate()
-        server.wait()
+    with run_site(SERVER) as port, tempfile.TemporaryDirectory() as name:
+        app = open_app(Path(name), port, feeds)
+        for source in app.settings.sources:
+            app.poll(source.name)
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        poll_bare(connection, 1)
+        medians = run_rounds(
+            {
+                "ours": lambda: measure_cpu(lambda: poll_ours(app)) / feeds * 1e6,
+                "bare": lambda: measure_cpu(lambda: poll_bare(connection, feeds)) / feeds * 1e6,
+            },
+            rounds,
+        )
+        connection.close()
+        app.close()
     title = f"a tick that finds nothing new, {feeds} feeds"
     return end(print_ratio(title, medians["ours"], medians["bare"], GOAL, "CPU us per feed"))
 

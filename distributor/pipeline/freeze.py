@@ -17,8 +17,8 @@ from distributor.core.links import is_safe_target, merge_utm, share_url
 from distributor.core.message import Content
 from distributor.core.minting import Mint, MintedLink, Utm
 from distributor.core.planning import PlannedEdition
-from distributor.core.post import Post
 from distributor.core.tally import count
+from distributor.pipeline import last_look
 from distributor.pipeline.last_look import LastLook
 from distributor.pipeline.render import (
     EditionView,
@@ -37,19 +37,9 @@ log = logging.getLogger(__name__)
 MORE_STORIES = 3
 
 
-class StoredPost(Protocol):
-    """A post as the database has it."""
+class StoredPost(last_look.StoredPost, Protocol):
+    """A post as wording needs it."""
 
-    @property
-    def id(self) -> int: ...
-    @property
-    def post(self) -> Post: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def first_seen_at(self) -> datetime: ...
     @property
     def revision(self) -> int: ...
 

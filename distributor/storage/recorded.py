@@ -44,7 +44,7 @@ class InnerLedger(Protocol):
 
 
 class RecordedLedger:
-    """One for each lane, used by the lane's thread alone."""
+    """One for each lane; its thread and the one that works ahead of it use it in turn."""
 
     def __init__(self, storage: Storage, state_dir: Path, fence: str) -> None:
         self._ledger: InnerLedger = storage.ledger

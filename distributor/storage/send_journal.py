@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -45,26 +45,17 @@ class SendJournal:
             os.close(self._file)
             raise OSError(_FULL)
 
-    def note(self, accepted: Iterable[tuple[int, str]], refused: Iterable[int], started: Sequence[int]) -> None:
-        """Answers and what starts behind them, in one write. Raises OSError when something starts and it failed."""
+    def note(self, accepted: Iterable[tuple[int, str]], refused: Iterable[int], started: Iterable[int]) -> None:
+        """Answers, plain noes and what starts behind them, in one write; call before the first byte that matters.
+
+        Raises OSError (disk full) when something was to start: then nothing may be sent. A write that fails without
+        one is no error: the database is told next.
+        """
         lines = [_write_accepted(one, receipt) for one, receipt in accepted]
         lines += [b"n %d\n" % one for one in refused]
-        lines += [b"s %d\n" % one for one in started]
-        if not self._write(b"".join(lines)) and started:
+        begun = [b"s %d\n" % one for one in started]
+        if not self._write(b"".join(lines + begun)) and begun:
             raise OSError(_FULL)
-
-    def note_started(self, delivery_ids: Sequence[int]) -> None:
-        """Call before the first byte that matters. Raises OSError (disk full): then nothing may be sent."""
-        if not self._write(b"".join([b"s %d\n" % one for one in delivery_ids])):
-            raise OSError(_FULL)
-
-    def note_accepted(self, delivery_id: int, receipt: str) -> None:
-        """Call with the service's yes. A failed write is no error: the database is told next."""
-        self._write(_write_accepted(delivery_id, receipt))
-
-    def note_refused(self, delivery_ids: Iterable[int]) -> None:
-        """Call with a plain no, or when a started message provably did not go."""
-        self._write(b"".join([b"n %d\n" % one for one in delivery_ids]))
 
     def _write(self, data: bytes) -> bool:
         """Whether all of it is written. A line that a full disk cut off is marked as void before the next."""

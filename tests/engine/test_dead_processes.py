@@ -170,7 +170,7 @@ class FakeApp:
 
 def write_journal(folder: Path, fence: str, started: Sequence[int], accepted: Sequence[int]) -> None:
     journal = SendJournal(folder, fence, "letter")
-    journal.note_started(started)
+    journal.note((), (), started)
     for number in accepted:
-        journal.note_accepted(number, "250 ok")
+        journal.note([(number, "250 ok")], (), ())
     os.close(vars(journal)["_file"])

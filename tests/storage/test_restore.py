@@ -102,8 +102,8 @@ def test_a_batch_that_never_ended_is_unknown_as_far_as_it_was_started(desk: Desk
     desk.send("letter", 6, forget_ends=True)
     journal = SendJournal(desk.state_dir, "f1", "letter")
     ids = sorted(row.id for row in desk.storage.reports.list_deliveries(state="claimed", limit=10))
-    journal.note_started(ids[:3])
-    journal.note_accepted(ids[0], "250 ok")
+    journal.note((), (), ids[:3])
+    journal.note([(ids[0], "250 ok")], (), ())
     done = desk.restore(copy)
     assert states(desk.storage) == {"sent": 1, "unknown": 2, "held": 7}
     assert done.aside is not None
