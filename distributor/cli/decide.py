@@ -20,6 +20,7 @@ from distributor.cli.output import (
     tell,
     who,
 )
+from distributor.core.planning import AUDIENCE
 
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many rows.")]
 PostStatus = Literal["live", "held", "baseline", "dropped"]
@@ -147,14 +148,18 @@ def list_editions(
 @command
 def release_edition(ids: Ids, config: Config = DEFAULT_CONFIG) -> None:
     """Let held or parked editions go: words are made anew where there are none yet, held deliveries are queued.
+    One that was held for its audience goes to as many readers as it says, not to many more.
 
     Example: distributor editions release 12
     """
     count = 0
     with deciding(config) as app:
         for number in ids:
+            why = app.storage.editions.find_hold(number)
             if app.storage.editions.unpark(number, None):
                 count += 1
+                if why.startswith(AUDIENCE):
+                    tell(f"edition {number} goes to {why.removeprefix(AUDIENCE)}")
             else:
                 count += app.storage.decisions.release(number, None, who(), app.clock())
     if not count:

@@ -5,6 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+#: What the reason of an edition begins with that is held for its audience.
+AUDIENCE = "audience: "
+#: An edition waits for a person when it has more than so many times the readers of the last one, and so many more.
+AUDIENCE_JUMP = 1.5
+AUDIENCE_MORE = 100
+
+
+def say_jump(audience: int, before: int, allowed: int = 0) -> str:
+    """Why an edition for so many readers waits for a person, "" if it goes.
+
+    The one before it had `before`; a person has let this one go for `allowed`.
+    """
+    usual = max(before, allowed)
+    if audience <= usual * AUDIENCE_JUMP or audience - usual < AUDIENCE_MORE:
+        return ""
+    return f"{AUDIENCE}{audience:,} readers, the last one had {before:,}"
+
 
 @dataclass(frozen=True)
 class OccurrenceNote:

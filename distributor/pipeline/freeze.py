@@ -127,7 +127,8 @@ def freeze(desk: Desk, edition: PlannedEdition, wording: Wording, now: datetime)
     what `look` says of its pages: "ask" for them first, or "wait".
 
     A template that fails, or words that cannot fit, park this edition with the reason; the others go on. Stories
-    that were withdrawn meanwhile are left out; an edition of nothing else is held.
+    that were withdrawn meanwhile are left out; an edition of nothing else is held, and so is one that would go to
+    many more readers than the last one.
     """
     stored = desk.posts.load_posts((*edition.post_ids, *edition.overflow_ids))
     if desk.look is not None:
@@ -180,7 +181,7 @@ def _word_and_fix(
         links=tuple(mint.links.values()),
         now=now,
     )
-    return "again" if audience < 0 else "frozen"
+    return "frozen" if audience >= 0 else "again" if audience == -1 else "held"
 
 
 def word(

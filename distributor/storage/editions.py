@@ -24,6 +24,7 @@ from distributor.storage.freezing import (
     lock_planned,
     note_revisions,
 )
+from distributor.storage.held_audience import HELD, hold_for_audience
 from distributor.storage.inserting import insert_new
 from distributor.storage.planned_rows import read_planned
 from distributor.storage.tables import (
@@ -134,20 +135,25 @@ class Editions:
         now: datetime,
     ) -> int:
         """Fix content, links and audience in one transaction; returns the audience, -1 when it was frozen before or
-        a story of `revisions` is no longer in it.
+        a story of `revisions` is no longer in it, HELD when it is held for its audience.
 
         `list_name` "" means one voice with one recipient. The audience is one INSERT .. SELECT that leaves out
         who is suppressed, unreachable or gone from the list.
         """
         with self._database.write("editions.freeze") as connection:
-            if lock_planned(connection, edition_id) is None or not has_stories(connection, edition_id, revisions):
+            planned = lock_planned(connection, edition_id)
+            if planned is None or not has_stories(connection, edition_id, revisions):
                 return -1
+            audience = add_deliveries(connection, edition_id, list_name, now)
+            if list_name and hold_for_audience(connection, planned, audience, now):
+                return HELD
             won = connection.execute(
                 update(edition)
                 .where(edition.c.id == edition_id, edition.c.state == "planned")
                 .values(
                     state="frozen",
                     frozen_at=now,
+                    audience=audience,
                     list=list_name,
                     content=content.to_json(),
                     content_hash=content.hash,
@@ -157,8 +163,6 @@ class Editions:
             ).one()
             add_links(connection, links, won.schedule, won.channel, now)
             note_revisions(connection, edition_id, revisions)
-            audience = add_deliveries(connection, edition_id, list_name, now)
-            connection.execute(update(edition).where(edition.c.id == edition_id).values(audience=audience))
             if audience == 0:
                 complete_editions(connection, now, edition_id)
                 return 0
@@ -202,6 +206,12 @@ class Editions:
                     .returning(edition.c.id)
                 ).scalar()
             )
+
+    def find_hold(self, edition_id: int) -> str:
+        """Why an edition is held; "" when it is not."""
+        held = (edition.c.id == edition_id, edition.c.state == "held")
+        with self._database.read() as connection:
+            return str(connection.execute(select(edition.c.reason).where(*held)).scalar() or "")
 
     def find_list(self, edition_id: int) -> str:
         """The list an edition went to; "" for one voice or no such edition."""

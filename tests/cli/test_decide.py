@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from distributor.core.planning import say_jump
 from tests.cli.desk import Folder, lately
 from tests.cli.test_look import lose_an_answer
 from tests.desk import make_story
@@ -114,6 +115,18 @@ def test_a_parked_edition_is_released_or_given_up(busy: Folder) -> None:
     assert busy.type("editions", "drop", str(number), "--reason", "wrong picture").code == 0
     assert busy.type("editions", "drop", str(number)).code == 1
     assert busy.type("status").code == 0
+
+
+def test_an_edition_held_for_its_audience_says_how_many_it_is_let_go_for(busy: Folder) -> None:
+    with busy.open() as storage:
+        now = lately(0)
+        (post,) = [row.id for row in storage.posts.list_recent() if row.post.headline == "Story number 2"]
+        number = storage.editions.add_edition(make_edition(post, now, channel="tg"), now)
+        assert number is not None
+        storage.editions.park(number, "held", say_jump(5000, 1000))
+    assert "is held: audience: 5,000 readers, the last one had 1,000" in busy.type("status").out
+    told = busy.type("editions", "release", str(number)).told
+    assert told == f"edition {number} goes to 5,000 readers, the last one had 1,000\nreleased: 1\n"
 
 
 def test_what_is_late_can_be_given_up_and_then_nobody_is_needed(folder: Folder) -> None:

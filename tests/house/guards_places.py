@@ -18,6 +18,14 @@ PLACES = (
     ),
     Guard(
         9,
+        "many more readers than the last time wait for a person",
+        "storage/editions.py",
+        "if list_name and hold_for_audience(connection, planned, audience, now):",
+        "if False:",
+        "tests/storage/test_held_audience.py::test_many_more_readers_than_the_last_time_wait_for_a_person[sqlite]",
+    ),
+    Guard(
+        9,
         "who left the list after the freeze is skipped",
         "storage/audience.py",
         'x.list IN (\'\', :list) LIMIT 1) IS NULL\n"""',

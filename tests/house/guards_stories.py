@@ -160,8 +160,8 @@ STORIES = (
         5,
         "a digest that was read before a story was left out of it is not worded so",
         "storage/editions.py",
-        "if lock_planned(connection, edition_id) is None or not has_stories(connection, edition_id, revisions):",
-        "if lock_planned(connection, edition_id) is None:",
+        "if planned is None or not has_stories(connection, edition_id, revisions):",
+        "if planned is None:",
         f"{_PAGES}::test_a_process_that_read_the_digest_before_cannot_word_what_was_left_out_of_it[sqlite]",
     ),
     Guard(

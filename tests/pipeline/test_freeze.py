@@ -397,3 +397,18 @@ def test_the_hour_of_the_letters_is_fixed_with_their_words(room: Room) -> None:
     assert payload["date"] == "Mon, 23 Nov 2026 07:34:02 +0000"
     assert re.fullmatch(r"https://go\.example\.org/v/[0-9a-f]{16}", payload["view_url"])
     assert timedelta(minutes=2) == EVERY
+
+
+def test_an_edition_for_many_more_readers_than_the_last_one_is_held_and_the_others_go_on(room: Room) -> None:
+    room.publish(make_story(1))
+    room.plan()
+    assert sorted(room.app.freeze()) == ["letter", "tg", "x"]
+    add_readers(room.storage, room.desk.now, 200)
+    room.publish(make_story(2))
+    room.plan()
+    assert sorted(room.app.freeze()) == ["tg", "x"]
+    held = ("held", "audience: 200 readers, the last one had 3")
+    assert room.editions()[("now-letter", "Story number 2")] == held
+    (row,) = room.storage.reports.list_editions(state="held")
+    room.storage.editions.unpark(row.id, None)
+    assert room.app.freeze() == ["letter"]

@@ -108,7 +108,7 @@ def _edition(row: EditionRow, readers: int, times: Times) -> Markup:
 
 def _progress(row: EditionRow) -> Markup | None:
     """What became of the audience, as a bar and in words."""
-    if row.audience < 2:
+    if row.audience < 2 or not row.counts:
         return None
     parts = _group_counts(row)
     words = f"of {row.audience:,}: {_name_counts(row)}"
