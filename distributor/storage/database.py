@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -183,13 +184,41 @@ def _open_sqlite(path: Path, busy_seconds: float) -> tuple[Engine, Engine]:
     reader = create_engine(url, connect_args=arguments, pool_reset_on_return=None, **_POOL)
     event.listen(writer, "connect", _prepare_writer)
     event.listen(reader, "connect", _prepare_reader)
+    for engine in (writer, reader):
+        event.listen(engine, "checkin", _end_statements)
     event.listen(writer, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
     event.listen(reader, "begin", lambda connection: _begin(connection, "BEGIN"))
     return writer, reader
 
 
+class TidyConnection(sqlite3.Connection):
+    """Knows its cursors. A query that was not read to its end keeps the database as it was for the connection, even
+    after ROLLBACK, as long as its cursor lives; a cursor lives as long as somebody has the exception that left it
+    behind. Looks then see old rows, and changes find the database locked once another process has changed it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, factory: Any = sqlite3.Cursor) -> Any:
+        made = super().cursor(factory)
+        self._cursors.add(made)
+        return made
+
+    def end_statements(self) -> None:
+        for one in list(self._cursors):
+            one.close()
+        self._cursors.clear()
+
+
+def _end_statements(connection: TidyConnection | None, _record: Any) -> None:
+    if connection is not None:  # it was closed for a failure
+        connection.end_statements()
+
+
 def _sqlite_arguments(busy_seconds: float) -> dict[str, Any]:
-    return {"check_same_thread": False, "timeout": busy_seconds, "isolation_level": None}
+    plain = {"check_same_thread": False, "timeout": busy_seconds, "isolation_level": None}
+    return {**plain, "factory": TidyConnection}
 
 
 def _begin(connection: Connection, sentence: str) -> None:

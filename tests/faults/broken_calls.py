@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import event
 
 from distributor.core import points
-from distributor.storage.database import Database
+from distributor.storage.database import Database, TidyConnection
 
 #: How a statement fails before it is carried out, and how a commit fails after it was.
 SQLITE_KINDS = ("busy", "full", "io")
@@ -109,7 +109,7 @@ def _make_sqlite(breaks: Breaks) -> Callable[..., Any]:
                 fail(breaks.count_commit())
             return result
 
-    class Connection(sqlite3.Connection):
+    class Connection(TidyConnection):
         def cursor(self, factory: Any = None) -> Any:
             return super().cursor(Cursor)
 
@@ -120,7 +120,7 @@ def _make_sqlite(breaks: Breaks) -> Callable[..., Any]:
             super().commit()
             fail(breaks.count_commit())
 
-    return lambda *words, **named: sqlite3.connect(*words, factory=Connection, **named)
+    return lambda *words, **named: sqlite3.connect(*words, **{**named, "factory": Connection})
 
 
 def _make_postgres(breaks: Breaks) -> Callable[..., Any]:
