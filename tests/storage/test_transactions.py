@@ -1,4 +1,4 @@
-"""A transaction that fails in the middle of reading leaves nothing behind, even while somebody keeps its exception."""
+"""A transaction that fails in mid-reading leaves nothing behind, even while somebody keeps its exception."""
 
 from __future__ import annotations
 
