@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -269,15 +270,24 @@ def open_unpooled(url: str) -> Engine:
 def _explain(label: str) -> Iterator[None]:
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
+    except Exception as error:
         sentence = explain_failure(error)
         if sentence is None:
             raise
         raise StorageError(f"{label}: {sentence}") from error
 
 
-def explain_failure(error: DBAPIError | sqlite3.Error) -> str | None:
-    """What an operator should do about it; None when it is a mistake of ours and must be seen as such."""
+def _list_driver_errors() -> list[type[Exception]]:
+    """What PostgreSQL's driver raises where it is spoken to directly; loaded only where it is in use."""
+    psycopg = sys.modules.get("psycopg")
+    return [psycopg.Error] if psycopg is not None else []
+
+
+def explain_failure(error: Exception) -> str | None:
+    """What an operator should do about it; None when it is a mistake of ours and must be seen as such, or when it
+    is not the database's."""
+    if not isinstance(error, (DBAPIError, sqlite3.Error, *_list_driver_errors())):
+        return None
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlstate", None) or ""
     for begin, sentence in _CODES:
@@ -287,7 +297,8 @@ def explain_failure(error: DBAPIError | sqlite3.Error) -> str | None:
     for mark, sentence in _SENTENCES:
         if mark in text:
             return sentence
-    is_away = isinstance(error, OperationalError) and not code and not isinstance(cause, sqlite3.Error)
+    is_vague = isinstance(error, OperationalError) or type(error).__name__ == "OperationalError"
+    is_away = is_vague and not code and not isinstance(cause, sqlite3.Error)
     is_lost = is_away or (isinstance(error, DBAPIError) and error.connection_invalidated)
     return "the database server cannot be reached" if is_lost else None
 

@@ -185,6 +185,10 @@ def unblock_copies(stage: Stage, callers: Callers) -> None:
     (stage.folder / "var" / "backups").unlink(missing_ok=True)
 
 
+def share_redirects(stage: Stage) -> dict[str, Any]:
+    return {"web": {**stage.settings["web"], "processes": 2}}
+
+
 def keep_one_copy(stage: Stage) -> dict[str, Any]:
     return {"database": {**stage.settings["database"], "backups_kept": 1}}
 
@@ -215,4 +219,5 @@ SCENES = (
           quiet=HOUSEKEEPING, kinds=("SQLite",)),
     Scene("no room for copies", "a copy cannot be made", setup=block_copies, after=unblock_copies,
           quiet=HOUSEKEEPING, kinds=("SQLite",)),
+    Scene("two for the redirects", "a second process answers readers who click", changes=share_redirects),
 )  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select
 
+from distributor.core.errors import StorageError
+from distributor.storage import Storage
 from distributor.storage.database import Database
 from distributor.storage.tables import meta
 
@@ -57,3 +59,10 @@ def test_the_next_change_is_not_kept_from_the_database(databases: tuple[Database
     put(there, "from another process")
     put(here, "later")
     assert kept.__traceback__ is not None
+
+
+def test_a_short_look_at_a_server_that_goes_away_says_what_to_do(postgres_ready_storage: Storage) -> None:
+    database = postgres_ready_storage.database
+    with pytest.raises(StorageError, match="the database server is stopping or starting"):
+        database.look("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert database.look("SELECT 1") == [(1,)]
