@@ -118,3 +118,17 @@ class SourceRow:
     last_poll_at: datetime | None
     failures: int
     error: str
+
+
+@dataclass(frozen=True)
+class ProcessRow:
+    """One process that runs on this database, or died lately. `age`: seconds since its last sign of life."""
+
+    fence: str
+    host: str
+    process: int
+    roles: str
+    version: str
+    started_at: datetime
+    age: float
+    is_dead: bool

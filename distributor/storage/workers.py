@@ -6,12 +6,12 @@ On PostgreSQL only the database's own clock is used, because the machines' clock
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, delete, func, literal, select, update
 
+from distributor.core.reporting import ProcessRow
 from distributor.storage.database import Database
 from distributor.storage.inserting import insert_new
 from distributor.storage.tables import lane, worker
@@ -21,23 +21,6 @@ BEAT_SECONDS = 5.0
 DEAD_AFTER = 20.0
 #: Seconds for which a dead process is still listed.
 LISTED_DEAD = 86_400.0
-
-
-@dataclass(frozen=True)
-class Presence:
-    """One running process. `age`: seconds since its last sign of life."""
-
-    fence: str
-    host: str
-    process: int
-    roles: str
-    version: str
-    started_at: datetime
-    age: float
-
-    @property
-    def is_dead(self) -> bool:
-        return self.age > DEAD_AFTER
 
 
 class Workers:
@@ -71,14 +54,15 @@ class Workers:
             connection.execute(delete(worker).where(worker.c.fence != fence))
             connection.execute(delete(lane).where(lane.c.fence != fence))
 
-    def list_all(self, now: datetime) -> list[Presence]:
+    def list_all(self, now: datetime) -> list[ProcessRow]:
         """Every process that is there, and those that died within a day; oldest first."""
         with self._database.read() as connection:
             age = read_clock(connection, now) - worker.c.beat_at
             rows = connection.execute(select(worker, age.label("age")).order_by(worker.c.started_at)).all()
         return [
-            Presence(r.fence, r.host, r.process, r.roles, r.version, r.started_at, float(max(r.age, 0.0)))
+            ProcessRow(r.fence, r.host, r.process, r.roles, r.version, r.started_at, age, age > DEAD_AFTER)
             for r in rows
+            for age in (max(float(r.age), 0.0),)
         ]
 
     def list_live(self, now: datetime) -> list[str]:

@@ -8,7 +8,16 @@ from typing import Protocol
 
 from distributor.core.alerting import Paused, ProcessFacts
 from distributor.core.message import ServiceEvent
-from distributor.core.reporting import ChannelRow, ClickCount, EditionRow, GroupBy, HeldRow, NoticeRow, SourceRow
+from distributor.core.reporting import (
+    ChannelRow,
+    ClickCount,
+    EditionRow,
+    GroupBy,
+    HeldRow,
+    NoticeRow,
+    ProcessRow,
+    SourceRow,
+)
 
 
 class Recipients(Protocol):
@@ -72,6 +81,10 @@ class Figures(Protocol):
     def measure_wal(self) -> int: ...
 
 
+class Workers(Protocol):
+    def list_all(self, now: datetime) -> Sequence[ProcessRow]: ...
+
+
 class Alerts(Protocol):
     def count(self) -> int: ...
 
@@ -99,6 +112,8 @@ class Stores(Protocol):
     def figures(self) -> Figures: ...
     @property
     def alerts(self) -> Alerts: ...
+    @property
+    def workers(self) -> Workers: ...
     @property
     def counters(self) -> Counters: ...
     @property

@@ -16,7 +16,7 @@ from distributor.core.contracts import Site
 from distributor.core.delivery import settle
 from distributor.core.errors import ChannelClosed, Unknown
 from distributor.core.needs import count, describe_span
-from distributor.core.reporting import ChannelRow, ClickCount, EditionRow, HeldRow, NoticeRow, SourceRow
+from distributor.core.reporting import ChannelRow, ClickCount, EditionRow, HeldRow, NoticeRow, ProcessRow, SourceRow
 from distributor.core.sending import Batch, Settled
 from distributor.pipeline.plan import Forecast
 from distributor.storage import Storage
@@ -102,6 +102,7 @@ def make_view(text: str) -> Overview:
         stories=[ClickCount("1", text, 5, 7, {})],
         readers_by_edition={"1": 3},
         journal=ClickJournalState(1_000_000, 5, 2),
+        processes=[ProcessRow(text, text, 7, text, text, NOW, 1.0, True)],
         notices=[NoticeRow(NOW, level, text, text) for level in ("alarm", "warning", "info", "audit", text)],
     )
 
@@ -208,6 +209,21 @@ def test_a_source_that_is_no_longer_configured_needs_nobody() -> None:
     )
     assert find_needs(view) == []
     assert "no longer in the configuration" in read(view).text
+
+
+def test_the_processes_that_run_are_told_from_those_that_fell_silent() -> None:
+    began = NOW - timedelta(hours=3)
+    view = Overview(
+        NOW,
+        processes=[
+            ProcessRow("a", "north", 71, "web,clock", "1", began, 4.0, False),
+            ProcessRow("b", "south", 72, "worker", "1", began, 300.0, True),
+        ],
+    )
+    words = " ".join(Reading(draw_page(SITE, view, "")).words)
+    assert "north 71 web, clock started 3 h ago seen 4 s ago south 72 taken for dead worker" in " ".join(
+        words.split()
+    )
 
 
 def test_an_audience_is_accounted_for_in_words_and_as_a_bar() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from distributor.core import needs
 from distributor.core.needs import Need, Situation, count
-from distributor.core.reporting import ClickCount, EditionRow, NoticeRow
+from distributor.core.reporting import ClickCount, EditionRow, NoticeRow, ProcessRow
 from distributor.pipeline.needs import gather_facts
 from distributor.pipeline.plan import Forecast
 from distributor.web.parts import ClickJournalState, WebParts
@@ -29,6 +29,7 @@ class Overview(Situation):
     readers_by_edition: Mapping[str, int] = field(default_factory=dict)
     journal: ClickJournalState = field(default_factory=ClickJournalState)
     notices: Sequence[NoticeRow] = ()
+    processes: Sequence[ProcessRow] = ()
 
 
 def gather(parts: WebParts, reasons: Mapping[str, str]) -> Overview:
@@ -51,6 +52,7 @@ def gather(parts: WebParts, reasons: Mapping[str, str]) -> Overview:
         readers_by_edition={row.group: row.human for row in by_edition},
         journal=parts.journal(),
         notices=reports.list_notices(limit=20),
+        processes=parts.stores.workers.list_all(now),
     )
 
 

@@ -77,6 +77,7 @@ def _columns(view: Overview, times: Times) -> Markup:
         _section("Channels", sections.draw_channels(view, times)),
         _section("Sources", sections.draw_sources(view, times)),
         _section("Readers who came back", sections.draw_clicks(view)),
+        _section("Processes", sections.draw_processes(view, times)),
         _section("Lately", sections.draw_notices(view, times)),
     )
     return tag("div", tag("div", wide, class_="wide"), tag("div", narrow, class_="narrow"), class_="columns")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
-from distributor.core.needs import count, total
-from distributor.core.reporting import ChannelRow, ClickCount, EditionRow, NoticeRow, SourceRow
+from distributor.core.needs import count, describe_span, total
+from distributor.core.reporting import ChannelRow, ClickCount, EditionRow, NoticeRow, ProcessRow, SourceRow
 from distributor.pipeline.plan import Forecast
 from distributor.web.console.markup import Markup, join, tag
 from distributor.web.console.overview import CLICK_DAYS, EDITION_DAYS, Overview
@@ -247,6 +248,21 @@ def _name_others(rows: Sequence[ClickCount]) -> str:
 def _list_others(sums: Mapping[str, int]) -> str:
     others = sorted(((n, klass) for klass, n in sums.items() if klass != "human" and n), reverse=True)
     return ", ".join(f"{number:,} {_CLASSES.get(klass, klass)}" for number, klass in others)
+
+
+def draw_processes(view: Overview, times: Times) -> Markup:
+    if not view.processes:
+        return _nothing("No process runs.")
+    return tag("ul", [_process(row, times) for row in view.processes], class_="rows")
+
+
+def _process(row: ProcessRow, times: Times) -> Markup:
+    """`times` is this machine's clock and the age the server's; only the age says who is dead."""
+    state = tag("span", "taken for dead", class_="state alarm") if row.is_dead else None
+    seen = f"seen {describe_span(timedelta(seconds=row.age))} ago"
+    facts = (tag("span", row.roles.replace(",", ", ")), tag("span", "started ", times.ago(row.started_at)))
+    name = tag("p", tag("strong", f"{row.host} {row.process}"), " ", state)
+    return tag("li", name, tag("p", facts, tag("span", seen), class_="facts soft"))
 
 
 def draw_notices(view: Overview, times: Times) -> Markup:
