@@ -127,9 +127,9 @@ def _make_readers(count: int) -> Iterable[NewSubscriber]:
 
 
 def plan_edition(storage: Storage, number: int, now: datetime) -> int:
-    """A planned edition; its id."""
+    """A planned edition of a schedule of its own, whose audience nobody compares with the last one's; its id."""
     key = f"letter:{number}"
-    plan = EditionPlan(key, "letter", "letter", "digest", "Letter", now, now + timedelta(days=1), ())
+    plan = EditionPlan(key, key, "letter", "digest", "Letter", now, now + timedelta(days=1), ())
     edition_id = storage.editions.add_edition(plan, now)
     assert edition_id is not None
     return edition_id

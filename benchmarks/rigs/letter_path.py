@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rigs.letters import SENDER, make_edition
+from benchmarks.rigs.databases import freeze_edition, plan_edition
+from benchmarks.rigs.letters import SENDER
 from distributor.channels import Surroundings, open_channel
 from distributor.channels.email.settings import Settings
 from distributor.core.contracts import Site
-from distributor.core.planning import EditionPlan
 from distributor.core.subscriber import NewSubscriber
 from distributor.core.tokens import sign_unsubscribe
 from distributor.pipeline.send import Lane, send_next
@@ -41,14 +41,9 @@ class Desk:
             pass
 
     def freeze_edition(self, number: int = 1) -> None:
+        """To everybody who is on the list by now."""
         now = _now()
-        key, end = f"letter:{number}", now + timedelta(days=1)
-        edition_id = self.storage.editions.add_edition(
-            EditionPlan(key, "letter", "letter", "digest", "Letter", now, end, ()), now
-        )
-        assert edition_id is not None
-        content = make_edition().content
-        self.storage.editions.freeze(edition_id, content, list_name="readers", revisions={}, links=(), now=now)
+        assert freeze_edition(self.storage, plan_edition(self.storage, number, now), now) > 0
 
     def send_all(self, lane: Lane) -> None:
         while send_next(lane) == 0.0:
