@@ -7,14 +7,11 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,6 +22,9 @@ from distributor.web.answers import not_found
 from distributor.web.console.door import Door
 from distributor.web.parts import WebParts
 from distributor.web.stores import EventCount
+
+if TYPE_CHECKING:  # the library is loaded when somebody asks for the page: it is a twentieth of the whole start
+    from prometheus_client.core import Metric
 
 log = logging.getLogger(__name__)
 
@@ -43,40 +43,38 @@ class Metrics:
         self._door = door
         self._lock = threading.Lock()
         self._looked: tuple[datetime, bytes] | None = None
-        self._registry = CollectorRegistry()
-        self._registry.register(_Look(parts))
-        self._events = Counter(
-            "distributor_service_events",
-            "Events that services reported since the start, by what became of them.",
-            ("channel", "result"),
-            registry=self._registry,
-        )
+        self._events: Counter[tuple[str, str]] = Counter()
+        self._look = _Look(parts, self._events)
 
     def metrics(self, request: Request) -> Response:
+        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
         if not self._door.is_open_to(request):
             return not_found()
         with self._lock:
             now = self._parts.clock()
             if self._looked is None or not self._looked[0] <= now < self._looked[0] + LOOK_AGAIN:
-                self._looked = (now, generate_latest(self._registry))
+                self._looked = (now, generate_latest(self._look))
             body = self._looked[1]
         return Response(body, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
     def count_events(self, channel: str, count: EventCount | None) -> None:
         """None for a report that was refused."""
-        if count is None:
-            self._events.labels(make_label(channel), "refused").inc()
-            return
-        self._events.labels(make_label(channel), "new").inc(count.new - count.unmatched)
-        self._events.labels(make_label(channel), "repeated").inc(count.repeated)
-        self._events.labels(make_label(channel), "unmatched").inc(count.unmatched)
+        with self._lock:
+            if count is None:
+                self._events[channel, "refused"] += 1
+                return
+            self._events[channel, "new"] += count.new - count.unmatched
+            self._events[channel, "repeated"] += count.repeated
+            self._events[channel, "unmatched"] += count.unmatched
 
 
-class _Look(Collector):
+class _Look:
     """Reads everything anew at each scrape; what costs more on large tables is asked for less often."""
 
-    def __init__(self, parts: WebParts) -> None:
+    def __init__(self, parts: WebParts, events: Mapping[tuple[str, str], int]) -> None:
         self._parts = parts
+        self._events = events
         reports, figures = parts.stores.reports, parts.stores.figures
         self._deliveries = Seldom(lambda: figures.count_deliveries(), time.monotonic)
         self._oldest = Seldom(lambda: {state: figures.find_oldest(state) for state in _WAITING}, time.monotonic)
@@ -86,12 +84,11 @@ class _Look(Collector):
         self._posts = Seldom(lambda: reports.count_by_status(), time.monotonic)
         self._clicks = Seldom(lambda: reports.count_clicks("channel", limit=1000), time.monotonic)
 
-    def describe(self) -> Iterable[Metric]:
-        return ()
-
     def collect(self) -> Iterator[Metric]:
         now = self._parts.clock()
         yield from _read_process(self._parts)
+        said = "Events that services reported since the start, by what became of them."
+        yield _counter("service_events", said, self._events, "channel", "result")
         try:
             found = [
                 *self._read_deliveries(now),
@@ -206,6 +203,8 @@ def _seconds(now: datetime, then: datetime | None) -> float:
 
 
 def _gauge(name: str, text: str, values: Mapping[Any, float], *labels: str) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
     family = GaugeMetricFamily(f"distributor_{name}", text, labels=labels)
     for key, value in sorted(values.items()):
         family.add_metric([make_label(part) for part in key], value)
@@ -213,6 +212,8 @@ def _gauge(name: str, text: str, values: Mapping[Any, float], *labels: str) -> M
 
 
 def _counter(name: str, text: str, values: Mapping[Any, float], *labels: str) -> Metric:
+    from prometheus_client.core import CounterMetricFamily
+
     family = CounterMetricFamily(f"distributor_{name}", text, labels=labels)
     for key, value in sorted(values.items()):
         family.add_metric([make_label(part) for part in key], value)
