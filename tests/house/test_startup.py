@@ -29,8 +29,8 @@ print("\\n" + json.dumps([code or 0, sorted({name.partition(".")[0] for name in 
 #: What only messages, polls, ticks or another database need.
 LATER = {
     "aiosqlite", "alembic", "anthropic", "apscheduler", "babel", "bs4", "css_inline", "cryptography", "feedparser",
-    "httpx", "httpx2", "jinja2", "lxml", "mako", "mjml", "oauthlib", "premailer", "procrastinate", "prometheus_client",
-    "psycopg", "pygments", "requests", "rich", "selectolax", "sendgrid", "smtplib", "telegram",
+    "httpx", "httpx2", "jinja2", "lxml", "mako", "mjml", "oauthlib", "premailer", "procrastinate",
+    "prometheus_client", "psycopg", "pygments", "requests", "rich", "selectolax", "sendgrid", "smtplib", "telegram",
     "sqlalchemy.dialects.postgresql", "trafilatura", "tweepy",
 }  # fmt: skip
 CONFIG = """
