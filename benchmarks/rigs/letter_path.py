@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,13 +22,19 @@ from distributor.core.contracts import Site
 from distributor.core.subscriber import NewSubscriber
 from distributor.core.tokens import sign_unsubscribe
 from distributor.pipeline.send import Lane, send_next
-from distributor.storage import Storage, join_stores, schema
+from distributor.storage import Storage, join_stores
 from distributor.storage.database import Database
 from distributor.storage.pauses import PauseWatch
 from distributor.storage.recorded import RecordedLedger
 from distributor.storage.send_journal import SendJournal
 
 FENCE = "bench"
+_UPGRADE = """
+import sys
+from distributor.storage import schema
+from distributor.storage.database import Database
+schema.upgrade(Database(sys.argv[1]))
+"""
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,12 @@ class Desk:
 
 @contextmanager
 def open_desk() -> Iterator[Desk]:
+    """The tables are made by another process, as by `distributor db upgrade`: a lane never loads what that takes."""
     with tempfile.TemporaryDirectory() as name:
-        database = Database(f"sqlite:///{name}/bench.db")
+        url = f"sqlite:///{name}/bench.db"
+        subprocess.run([sys.executable, "-c", _UPGRADE, url], check=True)
+        database = Database(url)
         try:
-            schema.upgrade(database)
             yield Desk(Path(name), join_stores(database))
         finally:
             database.close()
