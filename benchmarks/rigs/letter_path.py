@@ -95,7 +95,7 @@ class Desk:
 
 @contextmanager
 def open_desk() -> Iterator[Desk]:
-    """The tables are made by another process, as by `distributor db upgrade`: a lane never loads what that takes."""
+    """The tables are made by another process, as by `distributor db upgrade`; a lane never loads what it takes."""
     with tempfile.TemporaryDirectory() as name:
         url = f"sqlite:///{name}/bench.db"
         subprocess.run([sys.executable, "-c", _UPGRADE, url], check=True)
