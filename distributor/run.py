@@ -66,6 +66,7 @@ def run_until_stopped(settings: Settings, roles: str) -> int:
             # What is there now stays until the end: the collector need not walk through it again and again.
             gc.collect()
             gc.freeze()
+            gc.enable()
             wait_for(stop)
         finally:
             process.stop()
@@ -131,9 +132,9 @@ class Process:
         app = App(self._settings, join_stores(database, self._settings.state_dir))
         self._app = app
         self._later("app", app.close)
-        self._start_alerts(app)
         # The web first: readers' redirects need nothing of the rest, and they wait for it last when all is stopped.
         site = self._site = self._start_web(app) if "web" in self._roles else None
+        self._start_alerts(app)
         upkeep = Upkeep(app, ",".join(sorted(self._roles)))
         upkeep.arrive()
         self._later("upkeep", upkeep.leave)

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import sys
@@ -49,6 +50,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         from distributor.core.errors import DistributorError
 
+        collect_from_now_on()
         try:
             return function(*args, **kwargs)
         except DistributorError as error:
@@ -60,6 +62,12 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(0) from None
 
     return run
+
+
+def collect_from_now_on() -> None:
+    """What is there now stays until the end: the collector need not walk through it again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 def exit_code(error: Exception) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import webbrowser
 from datetime import timedelta
 from pathlib import Path
@@ -38,6 +39,7 @@ def run(
 
     Example: distributor run --config config/distributor.yaml
     """
+    gc.disable()  # until it has started
     from distributor.run import run_until_stopped
 
     raise typer.Exit(run_until_stopped(load(config), roles))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from distributor.core.alerting import Paused, ProcessFacts
 from distributor.core.message import ServiceEvent
 from distributor.core.reporting import (
     ChannelRow,
@@ -18,6 +17,9 @@ from distributor.core.reporting import (
     ProcessRow,
     SourceRow,
 )
+
+if TYPE_CHECKING:  # loaded by whoever gathers the facts
+    from distributor.core.alerting import Paused, ProcessFacts
 
 
 class Recipients(Protocol):

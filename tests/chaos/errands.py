@@ -22,8 +22,10 @@ PASSING = frozenset(
     | {"next_poll_at", "last_poll_at", "last_ok_at", "planned_until", "told_at", "beat_at", "rest_until"}
     | {"lease_until", "stamps", "content", "content_hash", "token", "fence", "value", "arrivals"}
 )
-#: Of readers that were imported the number says nothing, their address does.
-PASSING_IN = {"source": {"state"}, "list_member": {"subscriber_id"}, "subscriber": {"id"}}
+#: Of readers that were imported the number says nothing, their address does; of stories their keys do. A
+#: transaction that was cut off has used up the numbers that it took from PostgreSQL.
+PASSING_IN = {"source": {"state"}, "list_member": {"subscriber_id"}, "subscriber": {"id"}, "post": {"id"}}
+PASSING_IN |= {"post_key": {"post_id"}, "revision": {"post_id"}}
 
 
 def run_errand(stage: Stage, todo: tuple[str, str]) -> Walked:

@@ -50,7 +50,9 @@ RANDOM = """
 
 Stories come and readers click while processes are killed every few seconds, and on PostgreSQL one time in five the
 database itself (`kill -9`, immediate stop, restart). *Back* is the time from a kill to the next message that the
-public sees: half of the times, and the longest. New kills come before many recoveries end.
+public sees: half of the times, and the longest. New kills come before many recoveries end. A process that starts on
+PostgreSQL believes only after ten seconds that another one is dead: where the only node seldom lives that long, a
+source that a dead one was asking waits for up to five minutes, and its stories with it.
 
 | where | nodes | minutes | kills | of the database | deliveries | lost | twice | unknown | clicks | back |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|

@@ -9,7 +9,12 @@ MANY = "only where several processes share a database, which is PostgreSQL"
 ONE_FILE = "only on SQLite: on PostgreSQL many processes share the database, and the dead are told from the living"
 COPIES = "only on SQLite: copies of PostgreSQL are made with its own programs"
 NO_SPEED = "only with the procrastinate engine: the local one is not woken through the database"
+COMMANDS = "only by commands, which know no engine: they are killed there on the local one"
 UNTRIED = "not reached in this run"
+#: Beginnings of what only commands come by, a first start among them.
+_OF_COMMANDS = ("adoption.", "alerts.", "decisions.", "editions.drop", "editions.start_schedules",
+                "editions.unpark", "identity.", "instance.", "posts.drop", "posts.release", "schema.",
+                "recipients.add_subscribers", "recipients.suppress", "recipients.unsuppress")  # fmt: skip
 
 #: (words of the house, beginning of the boundary's name) -> why it cannot be reached there.
 REASONS = (
@@ -26,6 +31,7 @@ REASONS = (
     ("PostgreSQL", "move.", "the move starts from SQLite: it is killed there"),
     ("PostgreSQL, local", "lanes.put_down", NO_SPEED),
     ("PostgreSQL, local", "lanes.release", NO_SPEED),
+    *(("PostgreSQL, procrastinate", begin, COMMANDS) for begin in _OF_COMMANDS),
 )
 
 

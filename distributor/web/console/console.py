@@ -12,8 +12,6 @@ from starlette.responses import Response
 from distributor.core.errors import StorageError
 from distributor.web.answers import make_page, make_plain, not_found
 from distributor.web.console.door import Door
-from distributor.web.console.overview import Overview, gather
-from distributor.web.console.page import draw_page
 from distributor.web.health import HealthPages
 from distributor.web.parts import WebParts
 
@@ -47,6 +45,10 @@ class Console:
         return make_plain("The password is web.console_token; any user name will do.", 401, challenge)
 
     def _draw(self) -> Response:
+        # Not before somebody looks: the first answer to a reader does not wait for it.
+        from distributor.web.console.overview import Overview, gather
+        from distributor.web.console.page import draw_page
+
         reasons = self._health.find_reasons()
         try:
             view = gather(self._parts, reasons)
