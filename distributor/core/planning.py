@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+#: What freezing gives instead of an audience: it was frozen before or has changed; it is held for its audience.
+NOT_AS_READ, HELD = -1, -2
 #: What the reason of an edition begins with that is held for its audience.
 AUDIENCE = "audience: "
 #: An edition waits for a person when it has more than so many times the readers of the last one, and so many more.

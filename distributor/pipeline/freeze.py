@@ -16,7 +16,7 @@ from distributor.core.errors import DistributorError, TemplateError, Unsupported
 from distributor.core.links import is_safe_target, merge_utm, share_url
 from distributor.core.message import Content
 from distributor.core.minting import Mint, MintedLink, Utm
-from distributor.core.planning import PlannedEdition
+from distributor.core.planning import HELD, NOT_AS_READ, PlannedEdition
 from distributor.core.tally import count
 from distributor.pipeline import last_look
 from distributor.pipeline.last_look import LastLook
@@ -181,7 +181,7 @@ def _word_and_fix(
         links=tuple(mint.links.values()),
         now=now,
     )
-    return "frozen" if audience >= 0 else "again" if audience == -1 else "held"
+    return {NOT_AS_READ: "again", HELD: "held"}.get(audience, "frozen")
 
 
 def word(

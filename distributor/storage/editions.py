@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select, update
 
 from distributor.core.message import Content
 from distributor.core.minting import MintedLink
-from distributor.core.planning import EditionPlan, OccurrenceNote, PlannedEdition
+from distributor.core.planning import HELD, NOT_AS_READ, EditionPlan, OccurrenceNote, PlannedEdition
 from distributor.core.waking import Wakeup
 from distributor.storage.database import Database
 from distributor.storage.freezing import (
@@ -24,7 +24,7 @@ from distributor.storage.freezing import (
     lock_planned,
     note_revisions,
 )
-from distributor.storage.held_audience import HELD, hold_for_audience
+from distributor.storage.held_audience import hold_for_audience
 from distributor.storage.inserting import insert_new
 from distributor.storage.planned_rows import read_planned
 from distributor.storage.tables import (
@@ -134,8 +134,8 @@ class Editions:
         links: Sequence[MintedLink],
         now: datetime,
     ) -> int:
-        """Fix content, links and audience in one transaction; returns the audience, -1 when it was frozen before or
-        a story of `revisions` is no longer in it, HELD when it is held for its audience.
+        """Fix content, links and audience in one transaction; returns the audience, NOT_AS_READ when it was frozen
+        before or a story of `revisions` is no longer in it, HELD when it is held for its audience.
 
         `list_name` "" means one voice with one recipient. The audience is one INSERT .. SELECT that leaves out
         who is suppressed, unreachable or gone from the list.
@@ -143,7 +143,7 @@ class Editions:
         with self._database.write("editions.freeze") as connection:
             planned = lock_planned(connection, edition_id)
             if planned is None or not has_stories(connection, edition_id, revisions):
-                return -1
+                return NOT_AS_READ
             audience = add_deliveries(connection, edition_id, list_name, now)
             if list_name and hold_for_audience(connection, planned, audience, now):
                 return HELD

@@ -17,24 +17,21 @@ def explain(label: str) -> Iterator[None]:
     """What the database raises within becomes StorageError with what to do; our own mistakes stay as they are."""
     try:
         yield
-    except Exception as error:
+    except _list_database_errors() as error:
         sentence = explain_failure(error)
         if sentence is None:
             raise
         raise StorageError(f"{label}: {sentence}") from error
 
 
-def _list_driver_errors() -> list[type[Exception]]:
-    """What PostgreSQL's driver raises where it is spoken to directly; loaded only where it is in use."""
+def _list_database_errors() -> tuple[type[Exception], ...]:
+    """What SQLAlchemy raises, and the drivers spoken to directly; PostgreSQL's only where it is in use."""
     psycopg = sys.modules.get("psycopg")
-    return [psycopg.Error] if psycopg is not None else []
+    return (DBAPIError, sqlite3.Error, psycopg.Error) if psycopg is not None else (DBAPIError, sqlite3.Error)
 
 
 def explain_failure(error: Exception) -> str | None:
-    """What an operator should do about it; None when it is a mistake of ours and must be seen as such, or when it
-    is not the database's."""
-    if not isinstance(error, (DBAPIError, sqlite3.Error, *_list_driver_errors())):
-        return None
+    """What an operator should do about a database's error; None when it is a mistake of ours and must be seen."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlstate", None) or ""
     for begin, sentence in _CODES:

@@ -11,9 +11,6 @@ from distributor.core.planning import say_jump
 from distributor.storage.notices import add_notice
 from distributor.storage.tables import delivery, edition
 
-#: What a freeze returns that held the edition for its audience.
-HELD = -2
-
 
 def hold_for_audience(connection: Connection, planned: Any, audience: int, now: datetime) -> bool:
     """Hold a planned edition whose deliveries were just written when they are many more than the last one had.

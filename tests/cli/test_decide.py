@@ -100,13 +100,19 @@ def test_a_pause_needs_a_reason_and_a_channel_that_exists(busy: Folder) -> None:
         assert "there is no channel 'tq'; there are: tg, letter" in done.told
 
 
-def test_a_parked_edition_is_released_or_given_up(busy: Folder) -> None:
+def park_one(busy: Folder, state: str, reason: str) -> int:
+    """An edition for tg that could not be frozen."""
     with busy.open() as storage:
         now = lately(0)
         (post,) = [row.id for row in storage.posts.list_recent() if row.post.headline == "Story number 2"]
         number = storage.editions.add_edition(make_edition(post, now, channel="tg"), now)
         assert number is not None
-        storage.editions.park(number, "parked", "each.html:7: oops")
+        storage.editions.park(number, state, reason)
+        return number
+
+
+def test_a_parked_edition_is_released_or_given_up(busy: Folder) -> None:
+    number = park_one(busy, "parked", "each.html:7: oops")
     assert busy.type("status").code == 1
     (row,) = busy.type("editions", "--state", "parked", "--json").json
     assert row["reason"] == "each.html:7: oops"
@@ -118,12 +124,7 @@ def test_a_parked_edition_is_released_or_given_up(busy: Folder) -> None:
 
 
 def test_an_edition_held_for_its_audience_says_how_many_it_is_let_go_for(busy: Folder) -> None:
-    with busy.open() as storage:
-        now = lately(0)
-        (post,) = [row.id for row in storage.posts.list_recent() if row.post.headline == "Story number 2"]
-        number = storage.editions.add_edition(make_edition(post, now, channel="tg"), now)
-        assert number is not None
-        storage.editions.park(number, "held", say_jump(5000, 1000))
+    number = park_one(busy, "held", say_jump(5000, 1000))
     assert "is held: audience: 5,000 readers, the last one had 1,000" in busy.type("status").out
     told = busy.type("editions", "release", str(number)).told
     assert told == f"edition {number} goes to 5,000 readers, the last one had 1,000\nreleased: 1\n"

@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from distributor.core.message import Content
-from distributor.core.planning import EditionPlan, say_jump
+from distributor.core.planning import HELD, EditionPlan, say_jump
 from distributor.storage import Storage
-from distributor.storage.held_audience import HELD
 from distributor.storage.tables import notice
 from tests.storage.scene import add_post, add_readers, states
 
