@@ -76,9 +76,8 @@ def _write(data: Any) -> str:
 
 def _pack(times: Sequence[datetime], began: datetime) -> list[int]:
     """Milliseconds since then; one number where all are the same."""
-    if len(set(times)) == 1:
-        times = times[:1]
-    return [round((at - began) / timedelta(milliseconds=1)) for at in times]
+    after = {at: round((at - began) / timedelta(milliseconds=1)) for at in set(times)}
+    return list(after.values()) if len(after) == 1 else [after[at] for at in times]
 
 
 def _shorten(texts: list[str]) -> list[str]:

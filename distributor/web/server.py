@@ -21,7 +21,7 @@ STOP_SECONDS = 10.0
 WAIT_TIMES = 25
 WAIT_SECONDS = 0.2
 #: The longest turn of one thread of this process while another one waits.
-TURN_SECONDS = 0.0005
+TURN_SECONDS = 0.00005
 #: Connections the kernel keeps for us while we are busy.
 BACKLOG = 2048
 

@@ -25,6 +25,7 @@ _URL = re.compile(_WEB_ADDRESS, re.ASCII)
 _URLS = re.compile(rf"(?:(?:{_WEB_ADDRESS})?+\n)*+", re.ASCII)
 _ODD_SPACES = re.compile(r"  | \||\| ")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+", re.ASCII)
+_PHRASES = re.compile(rf"(?:{_PHRASE.pattern}\n)*+", re.ASCII)
 #: Longest display name that is sent; a longer one is a mistake or an attack, and a header line ends at 998.
 _NAME_LIMIT = 200
 _ADDRESS_LIMIT = 254
@@ -111,6 +112,16 @@ def check_url(url: str) -> str:
     if url and not _URL.fullmatch(url):
         raise ValueError("the unsubscribe address is not one plain web address of at most 900 characters")
     return url
+
+
+def encode_mailboxes(names: Sequence[str], addresses: Sequence[str]) -> list[bytes]:
+    """As `encode_mailbox` of each, but looked at together where all are plain and short."""
+    together = "\n".join([*names, ""])
+    longest = max(map(len, names), default=0) + max(map(len, addresses), default=0)
+    if longest >= _LINE - 11 or "=?" in together or not _PHRASES.fullmatch(together):
+        return list(map(encode_mailbox, names, addresses))
+    pairs = zip(names, addresses, strict=True)
+    return [f"{name} <{address}>".encode("ascii") for name, address in pairs]
 
 
 def encode_mailbox(name: str, address: str) -> bytes:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from distributor.channels.email.headers import CRLF, encode_mailbox, encode_subject
+from distributor.channels.email.headers import CRLF, encode_mailboxes, encode_subject
 from distributor.channels.email.readers import Reader, Readers
 from distributor.core.errors import Unsupported
 from distributor.core.message import SLOT_END, SLOT_NAMES, SLOT_START, Edition
@@ -187,7 +187,7 @@ def _to_line(text: str) -> bytes:
 
 
 def _write_to(readers: Readers) -> list[bytes]:
-    return list(map(encode_mailbox, readers.names, readers.addresses))
+    return encode_mailboxes(readers.names, readers.addresses)
 
 
 def _write_unsubscribe(link: str) -> bytes:

@@ -18,6 +18,7 @@ from distributor.channels.email.headers import (
     clean_names,
     encode_list_id,
     encode_mailbox,
+    encode_mailboxes,
     encode_subject,
     split_mailbox,
     to_ascii_domain,
@@ -180,3 +181,18 @@ def test_an_odd_unsubscribe_address_is_refused(url: str) -> None:
 def test_web_addresses_pass_and_may_be_absent() -> None:
     assert check_url("") == ""
     assert are_urls(["", "https://x.example/u?a=1&b=2#c", "http://127.0.0.1:80/u"])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(
+                st.text(max_size=30), st.sampled_from(["Ada Example", "Zoë", "", "=?x", "O'Hara, Jr.", "x" * 60])
+            ),
+            st.sampled_from(["a@b.example", "reader@example.com", f"{'r' * 40}@mail.example.org"]),
+        )
+    )
+)
+def test_a_mailbox_is_written_the_same_in_any_company(pairs: list[tuple[str, str]]) -> None:
+    names, addresses = [clean_name(name) for name, _ in pairs], [address for _, address in pairs]
+    assert encode_mailboxes(names, addresses) == list(map(encode_mailbox, names, addresses))

@@ -22,8 +22,10 @@ class AskedWire(RecordingWire):
 
     taken: int = 0
     asked_at: int | None = None
+    asked: int = 0
 
     def more(self) -> Sequence[Message] | None:
+        self.asked += 1
         self.asked_at = self.taken if self.asked_at is None else self.asked_at
         return None
 
@@ -40,3 +42,12 @@ def test_the_next_mails_are_asked_for_half_a_second_before_they_are_needed(each:
     while batch.take() is not None:
         wire.taken += 1
     assert wire.asked_at == MAILS - left
+
+
+def test_who_has_no_more_mails_yet_is_not_asked_before_each_mail() -> None:
+    wire = AskedWire()
+    batch = Batch(LETTER, "news@example.org", make_messages(MAILS), wire, lambda: 0.0)
+    while batch.take() is not None:
+        wire.taken += 1
+    assert wire.taken == MAILS
+    assert 5 <= wire.asked < MAILS // 4
