@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from distributor.core.errors import SendError
@@ -47,6 +48,7 @@ class Content:
         return cls(json.loads(text), tuple(warnings))
 
 
+@lru_cache(maxsize=4)  # asked for each batch of an edition
 def hash_content(text: str) -> str:
     """Of a content's JSON text: 32 hex characters that differ when one byte does."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

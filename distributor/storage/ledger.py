@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, func, or_, select, update
 
 from distributor.core.errors import StorageError
 from distributor.core.message import Content, Edition, Pace
@@ -92,7 +92,7 @@ class Ledger:
     ) -> Batch | Wait:
         with self._database.read() as connection:
             prefer_indexes(connection)
-            if _next_edition(connection, name, now, edition.c.id) is None:
+            if _next_edition(connection, name, now, _IS_NEXT) is None:
                 return Wait(_seconds_to_next(connection, name, now))
         with self._database.write("ledger.claim") as connection:
             prefer_indexes(connection)
@@ -193,7 +193,13 @@ def _next_fit(connection: Connection, name: str, now: datetime) -> Any:
     return row
 
 
-def _next_edition(connection: Connection, name: str, now: datetime, what: Any = edition) -> Any:
+def _next_edition(connection: Connection, name: str, now: datetime, query: Select[Any] | None = None) -> Any:
+    return connection.execute(_NEXT if query is None else query, {"channel": name, "now": now}).one_or_none()
+
+
+def _build_next(what: Any) -> Select[Any]:
+    """Built once: it is asked twice for each batch, and building it takes longer than its answer."""
+    now = bindparam("now", type_=edition.c.due_at.type)
     ready = (
         select(delivery.c.id)
         .where(
@@ -203,10 +209,10 @@ def _next_edition(connection: Connection, name: str, now: datetime, what: Any = 
         )
         .exists()
     )
-    return connection.execute(
+    return (
         select(what)
         .where(
-            edition.c.channel == name,
+            edition.c.channel == bindparam("channel"),
             edition.c.state == "frozen",
             edition.c.due_at <= now,
             or_(edition.c.late_after.is_(None), edition.c.late_after >= now),
@@ -214,7 +220,10 @@ def _next_edition(connection: Connection, name: str, now: datetime, what: Any = 
         )
         .order_by(edition.c.form == "digest", edition.c.due_at, edition.c.id)
         .limit(1)
-    ).one_or_none()
+    )
+
+
+_NEXT, _IS_NEXT = _build_next(edition), _build_next(edition.c.id)
 
 
 def _seconds_to_next(connection: Connection, name: str, now: datetime) -> float | None:

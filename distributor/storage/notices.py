@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, literal, select, text, update
+from sqlalchemy import Connection, bindparam, func, insert, literal, select, text, update
 
 from distributor.storage.database import run_quickly
 from distributor.storage.inserting import insert_new
@@ -44,8 +44,15 @@ def add_notice(connection: Connection, level: str, subject: str, sentence: str, 
     connection.execute(insert(notice).values(at=now, level=level, subject=subject, text=sentence[:1000]))
 
 
+#: Built once: they are asked for each batch.
+_IS_KNOWN, _IS_PAUSED = (
+    select(column).where(channel.c.name == bindparam("channel")) for column in (channel.c.name, channel.c.is_paused)
+)
+_IS_BINDING = _IS_PAUSED.with_for_update(read=True)
+
+
 def touch_channel(connection: Connection, name: str) -> None:
-    found = connection.execute(select(channel.c.name).where(channel.c.name == name)).scalar()
+    found = connection.execute(_IS_KNOWN, {"channel": name}).scalar()
     if found is None:
         connection.execute(insert_new(connection, channel).values(name=name, is_paused=False))
 
@@ -53,11 +60,9 @@ def touch_channel(connection: Connection, name: str) -> None:
 def is_paused(connection: Connection, name: str, is_binding: bool = False) -> bool:
     """Whether the channel is paused; `is_binding`: a pause that is being written waits for this transaction, so
     that nothing begins after `pause` has returned."""
-    asked = select(channel.c.is_paused).where(channel.c.name == name)
     if is_binding:
         touch_channel(connection, name)
-        asked = asked.with_for_update(read=True)
-    return bool(connection.execute(asked).scalar())
+    return bool(connection.execute(_IS_BINDING if is_binding else _IS_PAUSED, {"channel": name}).scalar())
 
 
 #: A try begins. One that was not counted (the service asked for patience) had the same number.

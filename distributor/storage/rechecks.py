@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from distributor.core.delivery import BYTES, STORY
 from distributor.core.message import hash_content
@@ -15,7 +15,15 @@ from distributor.storage.notices import add_notice
 from distributor.storage.tables import delivery, edition_post, post
 
 #: What a story may have become between wording and sending.
-_WITHDRAWN = ("held", "dropped")
+#: Built once: it is asked for each batch.
+_FIRST_WITHDRAWN = (
+    select(post.c.headline, post.c.status, post.c.reason)
+    .join(edition_post, edition_post.c.post_id == post.c.id)
+    .where(edition_post.c.edition_id == bindparam("edition"), edition_post.c.role == "item")
+    .where(post.c.status.in_(("held", "dropped")))
+    .order_by(edition_post.c.position)
+    .limit(1)
+)
 
 
 def hold_changed_bytes(connection: Connection, whole: Any, now: datetime) -> bool:
@@ -37,13 +45,7 @@ def hold_withdrawn(connection: Connection, whole: Any, now: datetime, ids: Seque
 
     What a person released or resent since is let go. Whether anything was held.
     """
-    story = connection.execute(
-        select(post.c.headline, post.c.status, post.c.reason)
-        .join(edition_post, edition_post.c.post_id == post.c.id)
-        .where(edition_post.c.edition_id == whole.id, edition_post.c.role == "item", post.c.status.in_(_WITHDRAWN))
-        .order_by(edition_post.c.position)
-        .limit(1)
-    ).one_or_none()
+    story = connection.execute(_FIRST_WITHDRAWN, {"edition": whole.id}).one_or_none()
     if story is None:
         return False
     state = "claimed" if ids else "queued"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
 
 from distributor.core.breaker import GONE, REFUSED, add_endings, find_trouble
 from distributor.core.delivery import CLOSED
@@ -135,6 +135,9 @@ def write_attempts(connection: Connection, settled: Sequence[Settled]) -> None:
     upsert_attempts(connection, values)
 
 
+_CHANNEL = select(channel).where(channel.c.name == bindparam("channel")).with_for_update()
+
+
 def note_channel(
     connection: Connection, name: str, settled: Sequence[Settled], theirs: Collection[int], now: datetime
 ) -> None:
@@ -143,7 +146,7 @@ def note_channel(
     The breaker counts only what was settled now (`theirs`), so that an answer told twice counts once.
     """
     touch_channel(connection, name)
-    row = connection.execute(select(channel).where(channel.c.name == name).with_for_update()).one()
+    row = connection.execute(_CHANNEL, {"channel": name}).one()
     bad = [i.settlement for i in settled if i.settlement.state not in ("sent", "queued") or i.settlement.reason]
     endings = [item.settlement.ending for item in settled if item.delivery_id in theirs]
     values: dict[str, Any] = {}

@@ -86,8 +86,9 @@ class FastPath(HttpToolsProtocol):
     _last_answer = 0.0
     #: What another process has read from this connection before it gave it to us.
     read_before = b""
-    #: Of a peer that is no proxy, found once for the whole connection.
-    _network: bytes | None = None
+    #: The peer's own, found once for the whole connection, and whether it may speak for others.
+    _network = b""
+    _is_proxy = False
     # The status line with uvicorn's date and server headers; uvicorn makes a new list each second.
     _opening: ClassVar[tuple[Any, bytes]] = (None, b"")
     _told_full_at: ClassVar[float] = float("-inf")
@@ -95,8 +96,7 @@ class FastPath(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
-        if not self.redirects.proxies.is_ours(peer):
-            self._network = cut_address(peer)
+        self._network, self._is_proxy = cut_address(peer), self.redirects.proxies.is_ours(peer)
         if len(self.connections) > self.most_connections:
             self._turn_away()
             return
@@ -141,7 +141,7 @@ class FastPath(HttpToolsProtocol):
             return 0
         traits, wants_close = read
         network = self._network
-        if network is None:
+        if self._is_proxy and traits.forwarded:
             network = find_network(self.client[0] if self.client else "", self.redirects.proxies, traits)
         record = format_record(self.redirects.now(), slug, method, network, traits)
         self._is_last = is_last = wants_close or data[head_at - 3] == _ZERO
