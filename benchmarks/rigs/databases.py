@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from distributor.storage.database import Database
 
 KINDS = ("sqlite", "postgresql")
 LIST = "readers"
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,14 @@ def open_server(folder: Path) -> Iterator[str]:
         yield url
     finally:
         os.close(held)
+        _wait_for_end(Path(url.rpartition("host=")[2]))
+
+
+def _wait_for_end(home: Path) -> None:
+    """Until the server's keeper has stopped it and put its folder away: who comes next has the machine alone."""
+    deadline = time.monotonic() + PATIENCE
+    while home.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 @contextmanager

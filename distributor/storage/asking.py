@@ -24,6 +24,12 @@ def ask(connection: Connection, sentence: str, values: Mapping[str, object]) -> 
     return rows
 
 
+def say(connection: Connection, sentence: str, values: Mapping[str, object]) -> int:
+    """How many rows a statement changed; its words are those of `ask`."""
+    said = connection.exec_driver_sql(_translate(sentence, connection.dialect.name == "sqlite"), dict(values))
+    return said.rowcount
+
+
 def write_numbers(connection: Connection, numbers: Sequence[int]) -> str:
     """Many numbers as one value: a thousand parameters cost more than their query."""
     written = str(list(numbers))

@@ -25,7 +25,12 @@ from distributor.storage.tables import (
 
 #: Beginning of the reason of an edition whose deliveries are not as many as its audience.
 MISMATCH = "does not add up"
-
+#: How a delivery ends. Each is counted on the index by itself: one pass over all four would sort the whole edition.
+_ENDS = ("sent", "failed", "skipped", "presumed")
+_SUMS = ", ".join(
+    f"(SELECT count(*) FROM delivery d WHERE d.edition_id = e.id AND d.state = '{end}') AS {end}"  # noqa: S608
+    for end in _ENDS
+)
 
 _OPEN_CHANNELS = "SELECT DISTINCT channel FROM edition WHERE state = 'frozen'"
 
@@ -46,23 +51,18 @@ def complete_editions(connection: Connection, now: datetime, edition_id: int | N
     rows = connection.execute(
         text(
             f"""
-            SELECT e.id, e.audience,
-                   SUM(CASE WHEN d.state = 'sent' THEN 1 ELSE 0 END) AS sent,
-                   SUM(CASE WHEN d.state = 'failed' THEN 1 ELSE 0 END) AS failed,
-                   SUM(CASE WHEN d.state = 'skipped' THEN 1 ELSE 0 END) AS skipped,
-                   SUM(CASE WHEN d.state = 'presumed' THEN 1 ELSE 0 END) AS presumed
-            FROM edition e LEFT JOIN delivery d ON d.edition_id = e.id
+            SELECT e.id, e.audience, {_SUMS}
+            FROM edition e
             WHERE e.state = 'frozen' {only}
               AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.edition_id = e.id
                               AND o.state IN ('queued', 'claimed', 'sending', 'held', 'unknown'))
-            GROUP BY e.id, e.audience
-            """  # noqa: S608 - the only inserted text is the constant above
+            """  # noqa: S608 - the only inserted texts are constants
         ),
         {"edition": edition_id} if edition_id is not None else {},
     ).all()
     closed = []
     for row in rows:
-        sums = {name: int(getattr(row, name) or 0) for name in ("sent", "failed", "skipped", "presumed")}
+        sums = {name: int(getattr(row, name)) for name in _ENDS}
         if sum(sums.values()) != (row.audience or 0):
             _alarm_mismatch(connection, row.id, row.audience or 0, sum(sums.values()), now)
             continue

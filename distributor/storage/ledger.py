@@ -15,7 +15,7 @@ from distributor.core.errors import StorageError
 from distributor.core.message import Content, Edition, Pace
 from distributor.core.sending import Batch, Settled, Wait
 from distributor.storage.among import prefer_indexes
-from distributor.storage.asking import ask
+from distributor.storage.asking import ask, say, write_numbers
 from distributor.storage.audience import Row, find_gone, load_allowed, skip_gone
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
@@ -35,6 +35,7 @@ class Ledger:
         self._database = database
         self._turn = turn
         #: Channel -> edition and the last delivery claimed of it: where the next ones stand, unless some came back.
+        #: Whoever is not in it had nothing to claim when it last asked: it looks first, and takes no lock for that.
         self._reached: dict[str, tuple[int, int]] = {}
         #: Channel -> ends of the leases of claims that reached nobody.
         self._lost: dict[str, set[datetime]] = {}
@@ -90,10 +91,11 @@ class Ledger:
     def _claim(
         self, name: str, limit: int, paces: Sequence[Pace], fence: str, lease_until: datetime, now: datetime
     ) -> Batch | Wait:
-        with self._database.read() as connection:
-            prefer_indexes(connection)
-            if _next_edition(connection, name, now, _IS_NEXT) is None:
-                return Wait(_seconds_to_next(connection, name, now))
+        if name not in self._reached:
+            with self._database.read() as connection:
+                prefer_indexes(connection)
+                if _next_edition(connection, name, now, _IS_NEXT) is None:
+                    return Wait(_seconds_to_next(connection, name, now))
         with self._database.write("ledger.claim") as connection:
             prefer_indexes(connection)
             if is_paused(connection, name):
@@ -102,6 +104,7 @@ class Ledger:
                 return Wait(None)
             row = _next_fit(connection, name, now)
             if row is None:
+                self._reached.pop(name, None)
                 return Wait(_seconds_to_next(connection, name, now))
             room = reserve(connection, f"channel:{name}", paces, limit, now)
             if isinstance(room, float):
@@ -241,16 +244,19 @@ def _seconds_to_next(connection: Connection, name: str, now: datetime) -> float 
 
 
 _CHOSEN = """
-SELECT id FROM delivery WHERE edition_id = :edition AND state = 'queued' AND id > :after
+SELECT {columns} FROM delivery WHERE edition_id = :edition AND state = 'queued' AND id > :after
 AND (not_before IS NULL OR not_before <= :now) ORDER BY id LIMIT :most
 """
 _TAKE = """
 UPDATE delivery SET state = 'claimed', fence = :fence, lease_until = :until, changed_at = :now
-WHERE id {among} AND state = 'queued' RETURNING id, recipient_id, attempts
+WHERE id {among} AND state = 'queued'
 """
-_TAKE_SQLITE = _TAKE.replace("{among}", f"IN ({_CHOSEN})")
+_COLUMNS = "id, recipient_id, attempts"
 #: As an array the choice is made once and looked up by key.
-_TAKE_POSTGRES = _TAKE.replace("{among}", f"= ANY(ARRAY({_CHOSEN} FOR UPDATE SKIP LOCKED))")
+_TAKE_POSTGRES = _TAKE.format(among=f"= ANY(ARRAY({_CHOSEN.format(columns='id')} FOR UPDATE SKIP LOCKED))")
+_TAKE_POSTGRES += f"RETURNING {_COLUMNS}"
+#: Nobody else writes meanwhile, and RETURNING costs a third of the update.
+_CHOOSE_SQLITE, _TAKE_SQLITE = _CHOSEN.format(columns=_COLUMNS), _TAKE.format(among="AMONG :ids")
 
 
 def _mark_claimed(
@@ -271,8 +277,13 @@ def _mark_claimed(
         "until": lease_until.timestamp(),
         "now": now.timestamp(),
     }
-    rows = ask(connection, _TAKE_SQLITE if connection.dialect.name == "sqlite" else _TAKE_POSTGRES, values)
-    rows.sort()
+    if connection.dialect.name == "sqlite":
+        rows = ask(connection, _CHOOSE_SQLITE, values)
+        ids = write_numbers(connection, [row[0] for row in rows])
+        say(connection, _TAKE_SQLITE, {**values, "ids": ids})
+    else:
+        rows = ask(connection, _TAKE_POSTGRES, values)
+        rows.sort()
     if after and len(rows) < limit:
         rows += _mark_claimed(connection, edition_id, limit - len(rows), 0, fence, lease_until, now)
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from distributor.core.breaker import GONE, REFUSED, add_endings, find_trouble
 from distributor.core.delivery import CLOSED
 from distributor.core.sending import Settled
 from distributor.storage.among import is_among
-from distributor.storage.asking import ask, write_numbers
+from distributor.storage.asking import ask, say, write_numbers
 from distributor.storage.notices import add_notice, set_pause, touch_channel, upsert_attempts
 from distributor.storage.receipts import add_pages
 from distributor.storage.tables import channel, delivery, edition, subscriber
@@ -34,11 +34,14 @@ def _is_late(fence: str, number: int) -> ColumnElement[bool]:
 
 
 #: Nearly always a whole batch is accepted as it was claimed.
-_ACCEPT = """
+_AS_CLAIMED = "id AMONG :ids AND fence = :fence AND state = 'claimed' AND attempts = :number - 1"
+_ACCEPT = f"""
 UPDATE delivery SET state = 'sent', attempts = :number, reason = NULL, lease_until = NULL, not_before = NULL,
 changed_at = :now
-WHERE id AMONG :ids AND fence = :fence AND state = 'claimed' AND attempts = :number - 1 RETURNING id, edition_id
-"""
+WHERE {_AS_CLAIMED}
+"""  # noqa: S608 - a constant of ours
+_ACCEPT_TELL = f"{_ACCEPT} RETURNING id, edition_id"
+_COUNT_CLAIMED = f"SELECT count(*), min(edition_id), max(edition_id) FROM delivery WHERE {_AS_CLAIMED}"  # noqa: S608
 
 
 def settle_accepted(connection: Connection, fence: str, items: Sequence[Settled], now: datetime) -> set[int]:
@@ -62,9 +65,23 @@ def _settle_batch(
 ) -> set[int]:
     ids = write_numbers(connection, [item.delivery_id for item in items])
     values = {"ids": ids, "fence": fence, "number": number, "now": now.timestamp()}
-    done: dict[int, int] = dict(ask(connection, _ACCEPT, values))
+    done = _accept(connection, values, [item.delivery_id for item in items])
     add_pages(connection, done, items)
     return set(done)
+
+
+def _accept(connection: Connection, values: Mapping[str, object], ids: Sequence[int]) -> dict[int, int]:
+    """Delivery -> edition of those that are sent now.
+
+    On SQLite nobody else writes meanwhile, and RETURNING costs a third of the update: where all of them are as they
+    were claimed, and of one edition, they need not be told one by one.
+    """
+    if connection.dialect.name == "sqlite":
+        ((many, first, last),) = ask(connection, _COUNT_CLAIMED, values)
+        if many == len(ids) and first == last:
+            say(connection, _ACCEPT, values)
+            return dict.fromkeys(ids, first)
+    return dict(ask(connection, _ACCEPT_TELL, values))
 
 
 def _settle_rest(

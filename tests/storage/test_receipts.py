@@ -144,6 +144,17 @@ def test_pages_of_two_batches_do_not_mix(storage: Storage, edition_id: int, now:
     assert [row[2] for row in receipts(storage)] == [f"id{n}" for n in range(6)]
 
 
+def test_answers_of_two_editions_told_together_have_a_page_each(
+    storage: Storage, edition_id: int, now: datetime
+) -> None:
+    claimed = claim(storage, now)
+    add_edition(storage, now, channel="letter", list_name="readers", number=2)
+    claimed += claim(storage, now)
+    tell(storage, claimed, [Accepted(f"id{n}") for n in range(12)], now)
+    assert count(storage) == (2, 0)
+    assert [row[1:3] for row in receipts(storage)] == [("sent", f"id{n}") for n in range(12)]
+
+
 def test_a_page_is_found_by_reader_and_receipt(storage: Storage, edition_id: int, now: datetime) -> None:
     claimed = claim(storage, now)
     odd = ["plain", "100%", "a_b", 'so "called"', "back\\slash", "na\u00efve"]
