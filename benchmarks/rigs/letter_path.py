@@ -22,6 +22,7 @@ from distributor.core.contracts import Site
 from distributor.core.subscriber import NewSubscriber
 from distributor.core.tokens import sign_unsubscribe
 from distributor.pipeline.send import Lane, send_next
+from distributor.run import YOUNG
 from distributor.storage import Storage, join_stores
 from distributor.storage.database import Database
 from distributor.storage.pauses import PauseWatch
@@ -87,6 +88,7 @@ class Desk:
         # As `distributor run` does once everything is there.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(YOUNG)
         try:
             yield lane
         finally:

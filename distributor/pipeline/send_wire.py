@@ -19,8 +19,8 @@ from distributor.pipeline.send_lane import Lane, Taken
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which readers of a batch that is going out may leave unseen.
-LEAVING_SEEN_WITHIN = 0.5
+#: For so long readers of a batch that is going out may leave unseen.
+LEAVING_SEEN_WITHIN = timedelta(seconds=0.5)
 #: Batches in one call of a channel. Then all of it is settled, and the send journal is emptied.
 MOST_BATCHES = 10
 
@@ -107,15 +107,19 @@ class LaneWire(Wire):
         now = self._lane.clock()
         if not self._may_go_on() or now > self.parts[0].last_start:
             return False
-        fresh = [(self._find_part(i), i) for i in indexes]
-        fresh = [(part, i) for part, i in fresh if i not in part.started]
-        ids = [part.messages[i - part.first].delivery_id for part, i in fresh]
+        ids: list[int] = []
+        fresh: list[tuple[Part, int]] = []
+        for index in indexes:
+            part = self._find_part(index)
+            if index not in part.started:
+                fresh.append((part, index))
+                ids.append(part.messages[index - part.first].delivery_id)
         if self._is_bulk and not self._find_gone(now).isdisjoint(ids):
             return False
         if ids and not self._record(ids, now):
             return False
-        for part, i in fresh:
-            part.started[i] = now
+        for part, index in fresh:
+            part.started[index] = now
         return True
 
     def _find_part(self, index: int) -> Part:
@@ -125,7 +129,7 @@ class LaneWire(Wire):
     def _find_gone(self, now: datetime) -> frozenset[int]:
         """Deliveries in hand whose reader left since they were claimed, asked at most each half second."""
         with self._lock:
-            if abs(now - self._looked_at) <= timedelta(seconds=LEAVING_SEEN_WITHIN):
+            if abs(now - self._looked_at) <= LEAVING_SEEN_WITHIN:
                 return self._gone
             waiting = [one for part in self.parts for one in part.list_waiting()]
             try:
@@ -163,7 +167,8 @@ class LaneWire(Wire):
             part.outcomes[index] = outcome
             if self._is_bulk:
                 self._keep(part, index, outcome)
-                self._end_part(part)
+                if len(part.outcomes) == len(part.messages):
+                    self._end_part(part)
 
     def _keep(self, part: Part, index: int, outcome: Outcome) -> None:
         """What the journal is to be told."""

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from distributor.core.errors import StorageError
 from distributor.storage.decisions import Decisions
 
-#: Seconds a pause of a channel may stay unseen by a batch that is being sent.
-PAUSE_SEEN_WITHIN = 0.25
+#: A pause of a channel may stay unseen by a batch that is being sent for so long.
+PAUSE_SEEN_WITHIN = timedelta(seconds=0.25)
 
 
 class PauseWatch:
@@ -24,7 +24,7 @@ class PauseWatch:
 
     def is_paused(self) -> bool:
         now = self._clock()
-        if self._asked_at is None or abs(now - self._asked_at) > timedelta(seconds=PAUSE_SEEN_WITHIN):
+        if self._asked_at is None or abs(now - self._asked_at) > PAUSE_SEEN_WITHIN:
             self._asked_at = now
             try:
                 self._is_paused = self._name in self._decisions.list_paused()

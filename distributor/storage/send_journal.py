@@ -51,10 +51,10 @@ class SendJournal:
         Raises OSError (disk full) when something was to start: then nothing may be sent. A write that fails without
         one is no error: the database is told next.
         """
-        lines = [_write_accepted(one, receipt) for one, receipt in accepted]
-        lines += [b"n %d\n" % one for one in refused]
-        begun = [b"s %d\n" % one for one in started]
-        if not self._write(b"".join(lines + begun)) and begun:
+        lines = [f"a {one} {_write_receipt(receipt)}\n" for one, receipt in accepted]
+        lines += [f"n {one}\n" for one in refused]
+        begun = [f"s {one}\n" for one in started]
+        if not self._write("".join(lines + begun).encode("utf-8", "replace")) and begun:
             raise OSError(_FULL)
 
     def _write(self, data: bytes) -> bool:
@@ -95,11 +95,9 @@ class SendJournal:
             self.path.unlink()
 
 
-def _write_accepted(delivery_id: int, receipt: str) -> bytes:
+def _write_receipt(receipt: str) -> str:
     said = receipt[:200]
-    if not said.isprintable():
-        said = said.translate(_ONE_LINE)
-    return f"a {delivery_id} {said}\n".encode("utf-8", "replace")
+    return said if said.isprintable() else said.translate(_ONE_LINE)
 
 
 def read_evidence(folder: Path, live: Collection[str] = ()) -> tuple[Evidence, list[Path]]:

@@ -33,6 +33,7 @@ _UNKNOWN_USER = re.compile(
 )
 #: Where relays put their own id: Postfix and others "queued as", Exim "id=", Amazon and Gmail behind "Ok".
 _QUEUED = re.compile(r"(?:queued as|queued mail for delivery|\bid=)\W*([\w.@+-]{3,80})", re.IGNORECASE)
+_BEHIND = len("queued as ")
 _AFTER_OK = re.compile(r"\bok:?\s+([\w.-]{8,80})", re.IGNORECASE)
 _NO_RELAY = re.compile(
     r"relay(ing)? (access )?(is )?(denied|not (permitted|allowed))|unable to relay", re.IGNORECASE
@@ -150,7 +151,7 @@ def find_receipt(text: str) -> str:
     """The relay's own id in its yes to a mail, or the beginning of what it said."""
     at = text.find("queued as ")
     # Postfix's own words, found without the search through all that others say.
-    if 0 <= at < 20 and (match := _QUEUED.match(text, at)) and "id=" not in text[:at]:
-        return match[1]
+    if 0 <= at < 20 and 3 <= len(word := text[at + _BEHIND :]) <= 80 and word.isalnum() and "id=" not in text[:at]:
+        return word
     match = _QUEUED.search(text) or _AFTER_OK.search(text)
     return match[1] if match else text[:80]
