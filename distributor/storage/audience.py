@@ -9,7 +9,7 @@ from sqlalchemy import Connection, update
 
 from distributor.core.sending import Claimed
 from distributor.storage.among import is_among
-from distributor.storage.asking import ask, write_numbers
+from distributor.storage.asking import ask, ask_together, write_numbers
 from distributor.storage.tables import delivery
 
 #: Each reader by key, then what bars him by key, whatever the planner thinks: LIMIT keeps it from joining. One join
@@ -41,7 +41,7 @@ def load_allowed(connection: Connection, rows: Sequence[Row], list_name: str) ->
     if not list_name:
         return [Claimed(row_id, recipient, "", "", attempts) for row_id, recipient, attempts in rows]
     asked = {"ids": write_numbers(connection, [row[1] for row in rows]), "list": list_name}
-    allowed = {row[0]: row for row in ask(connection, _ALLOWED, asked)}
+    allowed = {row[0]: row for row in ask_together(connection, _ALLOWED, ("id", "address", "name"), asked)}
     return [
         Claimed(row_id, recipient, allowed[recipient][1], allowed[recipient][2], attempts)
         for row_id, recipient, attempts in rows

@@ -15,7 +15,7 @@ from distributor.core.errors import StorageError
 from distributor.core.message import Content, Edition, Pace
 from distributor.core.sending import Batch, Settled, Wait
 from distributor.storage.among import prefer_indexes
-from distributor.storage.asking import ask, say, write_numbers
+from distributor.storage.asking import ask, ask_together, say, write_numbers
 from distributor.storage.audience import Row, find_gone, load_allowed, skip_gone
 from distributor.storage.database import Database
 from distributor.storage.freezing import complete_editions
@@ -278,12 +278,12 @@ def _mark_claimed(
         "now": now.timestamp(),
     }
     if connection.dialect.name == "sqlite":
-        rows = ask(connection, _CHOOSE_SQLITE, values)
+        rows = ask_together(connection, _CHOOSE_SQLITE, ("id", "recipient_id", "attempts"), values)
         ids = write_numbers(connection, [row[0] for row in rows])
         say(connection, _TAKE_SQLITE, {**values, "ids": ids})
     else:
         rows = ask(connection, _TAKE_POSTGRES, values)
-        rows.sort()
+    rows.sort()
     if after and len(rows) < limit:
         rows += _mark_claimed(connection, edition_id, limit - len(rows), 0, fence, lease_until, now)
     return rows
