@@ -28,8 +28,8 @@ def ask(connection: Connection, sentence: str, values: Mapping[str, object]) -> 
 def ask_together(
     connection: Connection, sentence: str, columns: Sequence[str], values: Mapping[str, object]
 ) -> list[Any]:
-    """As `ask`, these columns of a query for many rows, on SQLite in one piece: its driver lets go of Python's lock
-    at each row, and the thread that sends meanwhile takes it and makes this one wait."""
+    """As `ask`, these columns (texts, whole numbers) of a query for many rows, on SQLite in one piece: its driver
+    lets go of Python's lock at each row, and the thread that sends takes it and makes this one wait."""
     if connection.dialect.name != "sqlite":
         return ask(connection, sentence, values)
     whole = f"SELECT {', '.join(map('json_group_array({})'.format, columns))} FROM ({sentence})"  # noqa: S608
