@@ -20,10 +20,11 @@ _ADDR_SPEC = rf"(?=[^@]{{1,64}}+@){_ATEXT}(?:\.{_ATEXT})*+@{_LABEL}(?:\.{_LABEL}
 _ADDRESS = re.compile(_ADDR_SPEC, re.ASCII)
 _ADDRESSES = re.compile(rf"(?:{_ADDR_SPEC}\n)*+", re.ASCII)
 _MAILBOX = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>"]*?))\s*<(?P<address>[^<>\s]+)>\s*')
-_WEB_ADDRESS = r"https?://[!#-;=?-\[\]-~]{1,900}+"
-_URL = re.compile(_WEB_ADDRESS, re.ASCII)
-_URLS = re.compile(rf"(?:(?:{_WEB_ADDRESS})?+\n)*+", re.ASCII)
-_ODD_SPACES = re.compile(r"  | \||\| ")
+_URL = re.compile(r"https?://[!#-;=?-\[\]-~]{1,900}+", re.ASCII)
+#: What may stand in a web address, and the shape of many of nothing else: told apart that is read twice as fast.
+_URL_OCTETS = bytes(octet for octet in range(33, 127) if octet not in b'"<>\\')
+_URLS = re.compile(r"(?:(?:https?://.{1,900}+)?+\n)*+")
+_ODD_SPACES = ("  ", " |", "| ")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+", re.ASCII)
 _PHRASES = re.compile(rf"(?:{_PHRASE.pattern}\n)*+", re.ASCII)
 #: Longest display name that is sent; a longer one is a mistake or an attack, and a header line ends at 998.
@@ -42,7 +43,8 @@ def clean_names(names: Sequence[str]) -> list[str]:
     """Display names on one line each: no control characters, single spaces, at most 200 characters."""
     together = "|".join(names)
     is_clean = together.isprintable() and together == together.strip()
-    if is_clean and not _ODD_SPACES.search(together) and max(map(len, names), default=0) <= _NAME_LIMIT:
+    is_clean = is_clean and not any(odd in together for odd in _ODD_SPACES)
+    if is_clean and max(map(len, names), default=0) <= _NAME_LIMIT:
         return list(names)
     return [clean_name(name) for name in names]
 
@@ -55,7 +57,9 @@ def clean_name(name: str) -> str:
 def are_addresses(addresses: Sequence[str]) -> bool:
     """Whether `check_address` would give back every one of them as it is."""
     together = "\n".join([*addresses, ""])
-    return max(map(len, addresses), default=0) <= _ADDRESS_LIMIT and _ADDRESSES.fullmatch(together) is not None
+    if max(map(len, addresses), default=0) > _ADDRESS_LIMIT or together.count("\n") != len(addresses):
+        return False
+    return _ADDRESSES.fullmatch(together) is not None
 
 
 def check_address(address: str) -> str:
@@ -104,7 +108,10 @@ def split_mailbox(text: str) -> tuple[str, str]:
 
 def are_urls(urls: Sequence[str]) -> bool:
     """Whether `check_url` would take every one of them."""
-    return _URLS.fullmatch("\n".join([*urls, ""])) is not None
+    together = "\n".join([*urls, ""])
+    if not together.isascii() or together.count("\n") != len(urls):
+        return False
+    return together.encode("ascii").translate(None, _URL_OCTETS + b"\n") == b"" and bool(_URLS.fullmatch(together))
 
 
 def check_url(url: str) -> str:

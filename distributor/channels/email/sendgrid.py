@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from html import escape
-from itertools import chain, repeat
 from typing import Any
 
 from distributor.channels.email.headers import split_mailbox
@@ -27,6 +26,9 @@ _quote_apart = json.JSONEncoder(separators=("\n", ":")).encode
 
 Mailbox = tuple[str, str]
 
+#: What stands before and behind a reader's link. No value holds it without one: JSON escapes quotation marks.
+_LINK_HEADERS = ('"List-Unsubscribe":"<', '>","List-Unsubscribe-Post":"List-Unsubscribe=One-Click",')
+
 #: Readers whose part of a call is joined at a time: one block of all would be new memory for every call.
 _BLOCK = 200
 
@@ -39,11 +41,7 @@ class Bulk:
 
     def join(self, readers: Readers) -> list[bytes]:
         """The body of one call in ASCII pieces; the personalizations stand in the order of `readers`."""
-        shape = self._shapes[_are_safe(readers)]
-        starts = range(0, len(readers.places), _BLOCK)
-        blocks = (readers.cut(start, start + _BLOCK) for start in starts)
-        first = '{"personalizations":['
-        return [*(shape.join(block, "," if at else first) for at, block in enumerate(blocks)), shape.tail]
+        return self._shapes[_are_safe(readers)].join(readers)
 
 
 def _are_safe(readers: Readers) -> bool:
@@ -65,14 +63,26 @@ class _Shape:
             {"type": f"text/{kind}", "value": self._tag_slots(text, kind)} for kind, text, _ in list_bodies(edition)
         ]
         subject = self._tag_slots(edition.content.payload["subject"], "plain")
-        self.tail = _write_tail(subject, content, sender, reply_to).encode("ascii")
-        self._layout = _lay_out(head, self._tags, edition.token)
+        first, *between, last = _lay_out(head, self._tags, edition.token)
+        self._start = '{"personalizations":[' + first
+        # Between two readers the end of one and the beginning of the next are one literal.
+        self._row = [f"{last},{first}", *between]
+        self._tail = (last + _write_tail(subject, content, sender, reply_to)).encode("ascii")
 
-    def join(self, readers: Readers, start: str) -> bytes:
-        columns = _list_columns(readers)
-        separators = chain((start,), repeat(","))
-        row = [columns[piece]() if piece in columns else repeat(piece) for piece in self._layout]
-        return "".join(chain.from_iterable(zip(separators, *row, strict=False))).encode("ascii")
+    def join(self, readers: Readers) -> list[bytes]:
+        """A call in pieces: every personalization with the literals around its values, and the rest."""
+        columns = _write_columns(readers, self._row)
+        count, width, are_linked = len(readers.places), len(self._row), "" not in readers.links
+        calls: list[bytes] = []
+        for start in range(0, count, _BLOCK):
+            pieces = self._row * min(_BLOCK, count - start)
+            for at, column in columns.items():
+                pieces[at::width] = column[start : start + _BLOCK]
+            if not start:
+                pieces[0] = self._start
+            text = "".join(pieces)
+            calls.append((text if are_linked else text.replace("".join(_LINK_HEADERS), "")).encode("ascii"))
+        return [*calls, self._tail]
 
     def _tag_slots(self, text: str, kind: str) -> str:
         """Slots become substitution tags; the edition's token in them keeps anyone from writing one in a story."""
@@ -86,8 +96,9 @@ class _Shape:
 
 def _lay_out(head: Letterhead, tags: Mapping[str, str], token: str) -> list[str]:
     """A personalization as literals and names of columns in turn, a literal first and last."""
-    layout = ['{"to":[{"email":"', "address.plain", '"', "to name", '}],"headers":{', "link headers"]
-    literal = _write_constants(head) + '},"substitutions":{'
+    layout = ['{"to":[{"email":"', "address.plain", '"', "to name", '}],"headers":{' + _LINK_HEADERS[0]]
+    layout.append("unsubscribe_url.plain")
+    literal = _LINK_HEADERS[1] + _write_constants(head) + '},"substitutions":{'
     for at, (column, tag) in enumerate(tags.items()):
         layout += [literal + ("," if at else "") + quote(tag) + ':"', column]
         literal = '"'
@@ -95,39 +106,38 @@ def _lay_out(head: Letterhead, tags: Mapping[str, str], token: str) -> list[str]
     return [*layout, literal, "delivery", quote("." + token)[1:] + "}}"]
 
 
-def _list_columns(readers: Readers) -> dict[str, Callable[[], Iterable[str]]]:
-    """How each column that a layout may name is written, escaped for its place and for JSON."""
+def _write_columns(readers: Readers, row: Sequence[str]) -> dict[int, Sequence[str]]:
+    """The columns that a row of literals and names of columns asks for, by their place in it: JSON already."""
     _, names, addresses, links, deliveries = readers
-    lines = "\n".join(names)
+    lines = _quote_lines(names)
     # A checked address and a checked web address hold nothing that JSON would escape.
-    return {
+    columns: dict[str, Callable[[], Sequence[str]]] = {
         "address.plain": lambda: addresses,
         "address.html": lambda: escape("\n".join(addresses)).split("\n"),
-        "name.plain": lambda: _quote_lines(lines),
-        "name.html": lambda: _quote_lines(escape(lines)),
+        "name.plain": lambda: lines.split("\n"),
+        # In JSON every quotation mark has its backslash; nothing else that HTML minds is changed there.
+        "name.html": lambda: escape(lines, quote=False).replace('\\"', "&quot;").replace("'", "&#x27;").split("\n"),
         "unsubscribe_url.plain": lambda: links,
         "unsubscribe_url.html": lambda: escape("\n".join(links)).split("\n"),
         "to name": lambda: _write_to_names(lines),
-        "link headers": lambda: [f'"List-Unsubscribe":"<{link}>",{_ONE_CLICK},' if link else "" for link in links],
-        "delivery": lambda: map(str, deliveries),
+        "delivery": lambda: list(map(repr, deliveries)),
     }
+    return {at: columns[piece]() for at, piece in enumerate(row) if piece in columns}
 
 
 def _write_to_names(lines: str) -> list[str]:
     # The service refuses comma and semicolon in the name of a recipient.
-    names = _quote_lines(lines.replace(",", " ").replace(";", " "))
+    names = lines.replace(",", " ").replace(";", " ").split("\n")
     return [f',"name":"{name}"' if name.strip() else "" for name in names]
 
 
-_ONE_CLICK = '"List-Unsubscribe-Post":"List-Unsubscribe=One-Click"'
-
-
-def _quote_lines(lines: str) -> list[str]:
-    """The inside of a JSON string for each line."""
-    if "\\" in lines:
-        # An escaped line end and an escaped backslash before an n look alike, but no JSON holds a bare line end.
-        return _quote_apart(lines.split("\n"))[2:-2].split('"\n"')
-    return quote(lines)[1:-1].split("\\n")
+def _quote_lines(names: Sequence[str]) -> str:
+    """The inside of a JSON string for each name, on a line of its own: no JSON holds a bare line end."""
+    lines = quote("\n".join(names))[1:-1]
+    if "\\\\" in lines:
+        # An escaped line end and an escaped backslash before an n look alike.
+        return _quote_apart(names)[2:-2].replace('"\n"', "\n")
+    return lines.replace("\\n", "\n")
 
 
 def _write_constants(head: Letterhead) -> str:
@@ -252,7 +262,8 @@ class _Batch:
 
 def split_into_calls(readers: Readers, per_call: int) -> list[Readers]:
     """Calls of at most `per_call` readers in which no address stands twice: one repeat fails a whole call."""
-    addresses = "\n".join(readers.addresses).lower().split("\n")
+    together = "\n".join(readers.addresses)
+    addresses = readers.addresses if together == together.lower() else together.lower().split("\n")
     if 0 < len(readers.places) <= per_call and len(set(addresses)) == len(readers.places):
         return [readers]
     calls: list[Readers] = []

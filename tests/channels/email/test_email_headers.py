@@ -90,6 +90,13 @@ def test_checking_together_and_one_by_one_agree(addresses: list[str]) -> None:
     assert are_addresses(addresses) == all(map(passes, addresses))
 
 
+def test_two_addresses_are_not_one_even_on_two_lines() -> None:
+    for address in ("a@x.example\nb@x.example", "a@x.example\n"):
+        with pytest.raises(AddressError):
+            check_address(address)
+        assert not are_addresses(["fine@x.example", address])
+
+
 def test_a_domain_in_any_script_travels_in_punycode() -> None:
     assert check_address("anna@приклад.укр") == "anna@xn--80aikifvh.xn--j1amh"
     assert to_ascii_domain("Example.ORG") == "example.org"
@@ -176,6 +183,28 @@ def test_an_odd_unsubscribe_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="unsubscribe address"):
         check_url(url)
     assert not are_urls(["https://fine.example", url])
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=20),
+            st.text(max_size=20).map("https://x".__add__),
+            st.text(st.characters(max_codepoint=127), max_size=3).map("http://".__add__),
+            st.sampled_from(
+                ["", "https://x.example/u?a=1", "https://" + "x" * 900, "http://x\nhttp://y", "http://x\n"]
+            ),
+        )
+    )
+)
+def test_checking_links_together_and_one_by_one_agrees(urls: list[str]) -> None:
+    def passes(url: str) -> bool:
+        try:
+            return check_url(url) == url
+        except ValueError:
+            return False
+
+    assert are_urls(urls) == all(map(passes, urls))
 
 
 def test_web_addresses_pass_and_may_be_absent() -> None:

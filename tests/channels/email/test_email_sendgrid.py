@@ -108,6 +108,21 @@ def test_every_reader_gets_their_own_values_escaped_for_their_place(
         assert item["headers"]["List-Id"] == "The Daily <readers.example.org>"
 
 
+@pytest.mark.parametrize("count", [200, 201, 450])
+@pytest.mark.parametrize("link", ["", "https://go.example.org/u/1"])
+def test_a_reader_in_a_crowd_gets_what_they_would_get_alone(count: int, link: str) -> None:
+    edition = make_edition()
+    names = ["Ada", "", "O'Hara", 'a "b", c', "\\n", "Олена", ",;", "<&>\\"]
+    messages = [
+        make_message(
+            at, edition, f"{at}@x.example", names[at % len(names)], link if at % 3 else "https://x.example"
+        )
+        for at in range(count)
+    ]
+    alone = [write_call([message])["personalizations"][0] for message in messages]
+    assert write_call(messages)["personalizations"] == alone
+
+
 def substitute(text: str, item: dict[str, Any]) -> str:
     for tag, value in item["substitutions"].items():
         text = text.replace(tag, value)
