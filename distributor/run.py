@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 ROLES = ("web", "clock", "worker")
 #: Seconds that messages on the wire get to finish when the program is stopped.
 GRACE = 30.0
-#: So many new things until the garbage collector looks at them: each batch of a letter makes five times as many, which
-#: go by themselves, and looking after each 700 costs 3 % of the letter.
+#: So many new things until the garbage collector looks at them: each batch of a letter makes five times as many,
+#: which go by themselves, and looking after each 700 costs 3 % of the letter.
 YOUNG = 2_000
 
 
