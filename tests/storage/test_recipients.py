@@ -42,6 +42,13 @@ def test_of_a_repeated_address_the_first_line_counts(storage: Storage, now: date
     assert [row.name for row in storage.recipients.iter_rows("readers")] == ["First", ""]
 
 
+def test_the_first_line_counts_however_far_the_next_one_is(storage: Storage, now: datetime) -> None:
+    lines = [person(number * 7 % 400, f"line {line}") for line, number in enumerate(range(1300))]
+    first = {one.key: one.name for one in reversed(lines)}
+    assert add(storage, lines, now) == ImportCount(read=1300, added=400, repeated=900)
+    assert {row.address.lower(): row.name for row in storage.recipients.iter_rows("readers")} == first
+
+
 def test_a_known_address_keeps_its_name_and_its_date(storage: Storage, now: datetime) -> None:
     add(storage, [person(1, "Jane")], now)
     add(storage, [person(1, "Somebody else")], now + timedelta(days=1))
