@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from distributor.core.subscriber import ImportCount, NewSubscriber
 from distributor.storage import Storage
@@ -118,3 +119,20 @@ def test_an_import_that_breaks_off_leaves_nothing_behind(storage: Storage, now: 
     if storage.database.is_sqlite:
         with storage.database.drive() as driver:
             assert [row[1] for row in driver.execute("PRAGMA database_list")] == ["main"]
+
+
+def test_references_are_looked_after_again_when_an_import_ends_or_fails(storage: Storage, now: datetime) -> None:
+    add(storage, [person(1), person(2)], now)
+    assert refuses_a_stray_member(storage)
+    with pytest.raises(RuntimeError), storage.database.trust_references(), storage.database.write():
+        raise RuntimeError("the disk is full")
+    assert refuses_a_stray_member(storage)
+
+
+def refuses_a_stray_member(storage: Storage) -> bool:
+    try:
+        with storage.database.write() as connection:
+            connection.exec_driver_sql("INSERT INTO list_member VALUES ('readers', 99, 'member', 0)")
+    except IntegrityError:
+        return True
+    return False
