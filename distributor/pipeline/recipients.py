@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol, TextIO
@@ -90,7 +91,8 @@ def import_people(
     file: Path | BinaryIO, store: Store, list_name: str, now: datetime, tell: Callable[[Problem], None]
 ) -> Iterator[ImportCount]:
     """Add the readers of a CSV file to a list; yields the running count after each chunk, `tell` gets the rest."""
-    return store.add_subscribers(_pass_people(read_people(file), tell), list_name, now)
+    people = chain.from_iterable(_pass_people(part, tell) for part in _read_parts(file))
+    return store.add_subscribers(people, list_name, now)
 
 
 def read_people(file: Path | BinaryIO) -> Iterator[NewSubscriber | Problem]:
@@ -99,16 +101,7 @@ def read_people(file: Path | BinaryIO) -> Iterator[NewSubscriber | Problem]:
     The first line names the columns: `email` is enough; `name` (or first and last name) and `consent` are read, the
     others ignored. UTF-8, UTF-16 with its mark and Windows-1252; commas, semicolons or tabs.
     """
-    if isinstance(file, Path):
-        try:
-            with file.open("rb") as stream:
-                yield from _read_stream(stream)
-        except OSError as error:
-            yield Problem(
-                0, "", f"{file} cannot be read: {error.strerror}", "check its name and permissions", "file"
-            )
-    else:
-        yield from _read_stream(file)
+    return chain.from_iterable(_read_parts(file))
 
 
 def write_people(people: Iterable[Person], out: TextIO) -> int:
@@ -123,22 +116,32 @@ def write_people(people: Iterable[Person], out: TextIO) -> int:
     return count
 
 
-def _pass_people(
-    items: Iterable[NewSubscriber | Problem], tell: Callable[[Problem], None]
-) -> Iterator[NewSubscriber]:
-    for item in items:
+def _pass_people(part: list[NewSubscriber | Problem], tell: Callable[[Problem], None]) -> list[NewSubscriber]:
+    for item in part:
         if isinstance(item, Problem):
             tell(item)
-        else:
-            yield item
+    return [item for item in part if isinstance(item, NewSubscriber)]
 
 
-def _read_stream(stream: BinaryIO) -> Iterator[NewSubscriber | Problem]:
+def _read_parts(file: Path | BinaryIO) -> Iterator[list[NewSubscriber | Problem]]:
+    """What `read_people` says, as it is found: many lines at once where that is possible."""
+    if isinstance(file, Path):
+        try:
+            with file.open("rb") as stream:
+                yield from _read_stream(stream)
+        except OSError as error:
+            what = f"{file} cannot be read: {error.strerror}"
+            yield [Problem(0, "", what, "check its name and permissions", "file")]
+    else:
+        yield from _read_stream(file)
+
+
+def _read_stream(stream: BinaryIO) -> Iterator[list[NewSubscriber | Problem]]:
     try:
         lines = Lines(stream)
     except NotText as error:
         fix = "open it in a spreadsheet and save it as CSV UTF-8"
-        yield Problem(0, "", f"this is {error}, not a CSV file", fix, "file")
+        yield [Problem(0, "", f"this is {error}, not a CSV file", fix, "file")]
         return
     try:
         yield from _read_lines(lines)
@@ -146,16 +149,16 @@ def _read_stream(stream: BinaryIO) -> Iterator[NewSubscriber | Problem]:
         lines.detach()
 
 
-def _read_lines(lines: Lines) -> Iterator[NewSubscriber | Problem]:
+def _read_lines(lines: Lines) -> Iterator[list[NewSubscriber | Problem]]:
     delimiter = _skip_to_headings(lines)
     headings = next(read_singly(lines, delimiter), None)
     columns = _Columns.find(headings.cells or [] if headings else [])
     if isinstance(columns, Problem):
-        yield columns
+        yield [columns]
         return
     if columns.ignored:
         what = f"these columns are not used: {', '.join(columns.ignored)}"
-        yield Problem(headings.line if headings else 0, "", what, "nothing needs to be done", "nothing")
+        yield [Problem(headings.line if headings else 0, "", what, "nothing needs to be done", "nothing")]
     yield from _read_rows(lines, delimiter, columns)
 
 
@@ -172,23 +175,23 @@ def _skip_to_headings(lines: Lines) -> str:
     return ","
 
 
-def _read_rows(lines: Lines, delimiter: str, columns: _Columns) -> Iterator[NewSubscriber | Problem]:
-    def read_line(number: int, line: str) -> Iterator[NewSubscriber | Problem]:
+def _read_rows(lines: Lines, delimiter: str, columns: _Columns) -> Iterator[list[NewSubscriber | Problem]]:
+    def read_line(number: int, line: str) -> list[NewSubscriber | Problem]:
         cells = next(csv.reader([line], delimiter=delimiter), [])
-        return iter([_read_person(number, cells, columns)] if any(cells) else [])
+        return [_read_person(number, cells, columns)] if any(cells) else []
 
     plain = columns.find_plain(delimiter)
     lines.end_record()
     has_told_guess = False
     while (block := lines.take_plain()) is not None:
         if block:
-            yield from plain.read(block, lines.number - block.count("\n") + 1, read_line)
+            yield plain.read(block, lines.number - block.count("\n") + 1, read_line)
             continue
         for record in read_singly(lines, delimiter):
             if lines.guessed and not has_told_guess:
                 has_told_guess = True
-                yield _tell_guess(record.line)
-            yield from _read_record(record, lines, columns)
+                yield [_tell_guess(record.line)]
+            yield _read_record(record, lines, columns)
 
 
 def _tell_guess(line: int) -> Problem:
@@ -196,13 +199,12 @@ def _tell_guess(line: int) -> Problem:
     return Problem(line, "", "is not UTF-8 and was read as Windows-1252", fix, "nothing")
 
 
-def _read_record(record: Record, lines: Lines, columns: _Columns) -> Iterator[NewSubscriber | Problem]:
+def _read_record(record: Record, lines: Lines, columns: _Columns) -> list[NewSubscriber | Problem]:
     line, cells, count = record
     if cells is None or (count > 1 and columns.is_broken(cells)):
         lines.give_back(after=1)
-        yield Problem(line, "", "a quotation mark opens a field that never ends", "close or remove it")
-    elif any(cells):
-        yield _read_person(line, cells, columns)
+        return [Problem(line, "", "a quotation mark opens a field that never ends", "close or remove it")]
+    return [_read_person(line, cells, columns)] if any(cells) else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +280,7 @@ def _read_person(line: int, cells: list[str], columns: _Columns) -> NewSubscribe
         address, key = read_address(cell[1:] if cell[0] == "'" and _GUARDED.match(cell) else cell)
     except ValueError as error:
         return Problem(line, "email", f"{_quote(cell)} {error}", "correct the address or delete the line")
-    name = " ".join(names).strip()
-    return NewSubscriber(address, key, clean_name(name), clean_consent(consent) if consent else "")
+    return NewSubscriber(address, key, clean_name(" ".join(names).strip()), clean_consent(consent))
 
 
 def _find_leaving(cells: list[str], columns: _Columns) -> str:

@@ -167,7 +167,7 @@ def read_singly(lines: Lines, delimiter: str) -> Iterator[Record]:
 
 def _find_plain(text: str, is_utf8: bool) -> str:
     """A block with its last line ended, "" where it may not be taken apart without a closer look."""
-    if not text or '"' in text or text.count("\r") != text.count("\r\n"):
+    if not text or '"' in text or ("\r" in text and text.count("\r") != text.count("\r\n")):
         return ""
     if len(text) >= LONGEST_LINE and len(max(text.split("\n"), key=len)) >= LONGEST_LINE:
         return ""

@@ -6,7 +6,7 @@ It takes what the slow lane would take as it stands, and hands every other line 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -52,10 +52,11 @@ class PlainLines:
         self._pick: itemgetter[Any] = itemgetter(-2, *(found.index(one) if one in found else -1 for one in wanted))
 
     def read(
-        self, block: str, first: int, ask: Callable[[int, str], Iterator[Odd]]
-    ) -> Iterator[NewSubscriber | Odd]:
+        self, block: str, first: int, ask: Callable[[int, str], list[NewSubscriber | Odd]]
+    ) -> list[NewSubscriber | Odd]:
         """The readers of whole lines, `first` is the number of the first one, and what `ask` says to the others."""
         lines: list[str] = []
+        people: list[NewSubscriber | Odd] = []
         for number, found in enumerate(map(self._pick, self._find(block))):
             odd, address, typed, name, last, consent = found
             domain = read_plain_domain(typed)
@@ -63,11 +64,12 @@ class PlainLines:
                 name = f"{name} {last}" if name else last
             if odd or not domain or len(address) > LONGEST_LOCAL_PART or len(name) > LONGEST_NAME:
                 lines = lines or block.split("\n")
-                yield from ask(first + number, lines[number])
+                people += ask(first + number, lines[number])
                 continue
             if domain != typed:
                 address = address[: -len(typed)] + domain
-            yield _new(NewSubscriber, (address, address.lower(), name, consent and clean_consent(consent)))
+            people.append(_new(NewSubscriber, (address, address.lower(), name, consent and clean_consent(consent))))
+        return people
 
 
 def clean_name(text: str) -> str:

@@ -50,7 +50,11 @@ class Recipients:
                 yield count
             intake = Intake(staging, list_name, now, count)
             for after in range(0, staging.size, chunk):
-                with self._database.write("recipients.add_subscribers") as connection:
+                # A member is made of a reader's own row, and looking for it again takes a third of the time.
+                with (
+                    self._database.trust_references(),
+                    self._database.write("recipients.add_subscribers") as connection,
+                ):
                     intake.add(connection, after, min(after + chunk, staging.size))
                 yield count
 

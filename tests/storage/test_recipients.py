@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from distributor.core.subscriber import ImportCount, NewSubscriber
 from distributor.storage import Storage
@@ -40,6 +41,13 @@ def test_of_a_repeated_address_the_first_line_counts(storage: Storage, now: date
     for chunk in (2, 1000):
         add(storage, [person(1, "First"), person(2), person(1, "Second")], now, chunk=chunk)
     assert [row.name for row in storage.recipients.iter_rows("readers")] == ["First", ""]
+
+
+def test_the_first_line_counts_however_far_the_next_one_is(storage: Storage, now: datetime) -> None:
+    lines = [person(number * 7 % 400, f"line {line}") for line, number in enumerate(range(1300))]
+    first = {one.key: one.name for one in reversed(lines)}
+    assert add(storage, lines, now) == ImportCount(read=1300, added=400, repeated=900)
+    assert {row.address.lower(): row.name for row in storage.recipients.iter_rows("readers")} == first
 
 
 def test_a_known_address_keeps_its_name_and_its_date(storage: Storage, now: datetime) -> None:
@@ -111,3 +119,20 @@ def test_an_import_that_breaks_off_leaves_nothing_behind(storage: Storage, now: 
     if storage.database.is_sqlite:
         with storage.database.drive() as driver:
             assert [row[1] for row in driver.execute("PRAGMA database_list")] == ["main"]
+
+
+def test_references_are_looked_after_again_when_an_import_ends_or_fails(storage: Storage, now: datetime) -> None:
+    add(storage, [person(1), person(2)], now)
+    assert refuses_a_stray_member(storage)
+    with pytest.raises(RuntimeError), storage.database.trust_references(), storage.database.write():
+        raise RuntimeError("the disk is full")
+    assert refuses_a_stray_member(storage)
+
+
+def refuses_a_stray_member(storage: Storage) -> bool:
+    try:
+        with storage.database.write() as connection:
+            connection.exec_driver_sql("INSERT INTO list_member VALUES ('readers', 99, 'member', 0)")
+    except IntegrityError:
+        return True
+    return False
