@@ -22,6 +22,10 @@ def check_moment(moment: datetime | None, now: datetime) -> datetime | None:
         moment = moment.astimezone(UTC).replace(microsecond=0)
     except (OverflowError, ValueError):
         return None
+    return _bound(moment, now)
+
+
+def _bound(moment: datetime, now: datetime) -> datetime | None:
     return moment if EARLIEST <= moment <= now + FURTHEST_AHEAD else None
 
 
@@ -34,7 +38,7 @@ def from_parts(parts: Sequence[int] | None, now: datetime) -> datetime | None:
         moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
     except (ValueError, TypeError, OverflowError):
         return None
-    return check_moment(moment, now)
+    return _bound(moment, now)
 
 
 def read_date(text: object, now: datetime, *, is_utc: bool = False) -> datetime | None:

@@ -12,7 +12,7 @@ from distributor.core.text_clean import clean_text
 from distributor.sources.drafts import Draft
 from distributor.sources.feed.finished import Finished
 from distributor.sources.feed.parse import FeedText, ask_feedparser, read_entry
-from distributor.sources.feed.quick import read_quickly
+from distributor.sources.feed.quick import _DECLARED, _find_declared, read_quickly
 from distributor.sources.feed.quick_names import HANDLED, NAMESPACES, PREFIXES
 from distributor.sources.feed.quick_texts import WINDOWS, read_moment, resolve
 from distributor.sources.sandbox import NewsSite
@@ -131,6 +131,8 @@ def test_what_is_not_proved_is_left_to_feedparser(body: str) -> None:
         ("windows-1251", "utf-8", "application/xml", False),
         ("shift_jis", "shift_jis", "application/xml", False),
         ("utf-16", "utf-16", "application/xml", False),
+        ("utf-16-le", "", "application/xml", False),
+        ("utf-16-be", "", "text/html", False),
     ],
 )
 def test_an_encoding_is_certain_or_left_to_feedparser(
@@ -253,6 +255,53 @@ def test_any_text_in_a_usual_feed_is_read_alike(root: tuple[str, str, str], insi
     start, name, end = root
     body = f"<title>{words}</title><id>{words}</id><content>{words}</content><category>{words}</category>"
     check(f"{start}<{name}>{body}{''.join(inside)}</{name}>{end}".encode())
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["<?xml ", "encoding=", "'utf-8'", '"koi8-u"', "'", "?>", "?", ">", " ", "\n", "\r", "<a>"]
+        ),
+        max_size=14,
+    )
+)
+def test_an_encoding_is_declared_where_the_whole_pattern_finds_one(parts: list[str]) -> None:
+    body = "".join(parts).encode()
+    found = _DECLARED.match(body)
+    assert _find_declared(body) == (found[1].decode().lower() if found else "")
+
+
+@pytest.mark.parametrize(
+    ("place", "marked"),
+    [
+        ("<channel>", "<!--@--><channel>"),
+        ("<channel>", "<?pi @?><channel>"),
+        ("<channel>", "<strange@name/><channel>"),
+        ("</rss>", "</rss><!--@-->"),
+        ("</rss>", "</rss>@"),
+        ("World", "@"),
+        ("domain='x'", "domain='@'"),
+        ("Є", "@"),
+    ],
+)
+@pytest.mark.parametrize(
+    "octets", [b"\xff", b"\xc3", b"\xc0\x80", b"\xed\xa0\x80", b"\xe2\x82", b"\xf4\x90\x80\x80", b"\x80"]
+)
+def test_no_feed_is_read_quickly_whose_utf_8_is_broken(place: str, marked: str, octets: bytes) -> None:
+    assert place in USUAL["rss"]
+    head, tail = USUAL["rss"].replace(place, marked).replace("al@", "al").encode().split(b"@")
+    assert read_quickly(FeedText(head + octets + tail, URL, "front")) is None
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_what_is_read_quickly_was_whole_utf_8(data: st.DataObject) -> None:
+    body = USUAL[data.draw(st.sampled_from(sorted(USUAL)))].encode()
+    at = data.draw(st.integers(0, len(body)))
+    octets = data.draw(st.binary(min_size=1, max_size=4))
+    broken = body[:at] + octets + body[at + data.draw(st.integers(0, 4)) :]
+    if read_quickly(FeedText(broken, URL, "front")) is not None:
+        broken.decode()
 
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2027, 1, 1)), st.integers(-12, 14), st.sampled_from([0, 30, 45]))

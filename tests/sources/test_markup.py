@@ -198,6 +198,11 @@ def test_parts_that_make_no_moment_are_none(parts: tuple[int, ...] | None) -> No
     assert from_parts(parts, NOW) is None
 
 
+@given(st.datetimes(datetime(1985, 1, 1), datetime(2035, 1, 1)))
+def test_a_moment_in_parts_is_checked_like_any_other(moment: datetime) -> None:
+    assert from_parts(moment.timetuple()[:6], NOW) == check_moment(moment.replace(tzinfo=UTC), NOW)
+
+
 def test_a_leap_second_is_the_second_before() -> None:
     assert from_parts((2016, 12, 31, 23, 59, 60), NOW) == datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -177,25 +177,20 @@ def _authors(entry: Any) -> list[str]:
 
 def _lead_image(entry: Any, base: str) -> Image | None:
     for candidates in _image_candidates(entry):
-        images = [make_image(base, *candidate) for candidate in candidates]
-        best = max((image for image in images if image), key=lambda image: image.width or 0, default=None)
-        if best:
-            return best
+        images = [image for candidate in candidates if (image := make_image(base, *candidate))]
+        if images:
+            return max(images, key=lambda image: image.width or 0)
     return None
 
 
-def _image_candidates(entry: Any) -> Iterator[Iterable[tuple[Any, Any, Any, Any]]]:
+def _image_candidates(entry: Any) -> Iterator[list[tuple[Any, Any, Any, Any]]]:
     media = [part for part in _dicts(entry, "media_content") if _is_picture(part)]
-    yield ((part.get("url"), "", part.get("width"), part.get("height")) for part in media)
+    yield [(part.get("url"), "", part.get("width"), part.get("height")) for part in media]
     enclosures = [part for part in _dicts(entry, "links") if part.get("rel") == "enclosure" and _is_picture(part)]
-    yield ((part.get("href"), "", None, None) for part in enclosures)
+    yield [(part.get("href"), "", None, None) for part in enclosures]
     # A thumbnail leads a story only when nothing larger is offered, and not as a stamp.
-    thumbnails = _dicts(entry, "media_thumbnail")
-    yield (
-        (part.get("url"), "", part.get("width"), part.get("height"))
-        for part in thumbnails
-        if (read_size(part.get("width")) or 300) >= 300
-    )
+    thumbnails = [part for part in _dicts(entry, "media_thumbnail") if (read_size(part.get("width")) or 300) >= 300]
+    yield [(part.get("url"), "", part.get("width"), part.get("height")) for part in thumbnails]
     image = dict.get(entry, "image")
     yield [(image.get("href"), "", None, None)] if isinstance(image, dict) else []
 

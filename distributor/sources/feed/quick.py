@@ -95,9 +95,10 @@ _OPEN = frozenset({"root", "feed", "item", "media", "author", "person", "nest", 
 def read_quickly(text: FeedText) -> tuple[list[dict[str, Any]], str] | None:
     """The entries under feedparser's names, as far as they are read, and the feed's language; None when unsure."""
     body = _as_utf8(text.body, text.content_type or "application/xml")
-    if body is None:
+    # By a NUL at its beginning expat would take a text for UTF-16, whatever it was told.
+    if body is None or b"\0" in body:
         return None
-    has_controls = _CONTROL.search(body) or _CONTROL_REFERENCE.search(body)
+    has_controls = (b"\xc2" in body and _CONTROL.search(body)) or _CONTROL_REFERENCE.search(body)
     reading = _Reading(text.url, fix_text if has_controls else fix_clean_text)
     try:
         reading.parse(body)
@@ -111,8 +112,8 @@ def _as_utf8(body: bytes, content_type: str) -> bytes | None:
     mime, *parameters = (part.strip() for part in content_type.split(";"))
     pairs = (parameter.partition("=") for parameter in parameters)
     charset = {key.strip().lower(): value.strip().strip("\"'") for key, _, value in pairs}.get("charset", "")
-    found = _DECLARED.match(body.removeprefix(_MARK))
-    declared = found[1].decode("latin-1").lower() if found else ""
+    body = body.removeprefix(_MARK)
+    declared = _find_declared(body)
     if mime.startswith("text/"):
         names = [charset or "us-ascii", declared]
     elif mime in _XML_TYPES or (mime.startswith("application/") and mime.endswith("+xml")):
@@ -123,12 +124,21 @@ def _as_utf8(body: bytes, content_type: str) -> bytes | None:
         if name and name.lower() not in _ENCODINGS:
             return None
         try:
-            text = body.removeprefix(_MARK).decode(name) if name else None
+            text = body.decode(name) if name else None
         except UnicodeDecodeError:
             continue
         if text is not None:
-            return body.removeprefix(_MARK) if name.lower() in _UTF8 else text.encode()
+            return body if name.lower() in _UTF8 else text.encode()
     return None
+
+
+def _find_declared(body: bytes) -> str:
+    """The encoding that the XML declaration names, as feedparser's pattern for it finds one."""
+    line_end = body.find(b"\n")
+    # The pattern matches within one line and ends with the last of these; a feed may be one line.
+    last = body.rfind(b"?>", 0, line_end if line_end >= 0 else len(body))
+    found = _DECLARED.match(body, 0, last + 2) if last >= 0 else None
+    return found[1].decode("latin-1").lower() if found else ""
 
 
 class _Reading:
@@ -157,7 +167,7 @@ class _Reading:
         parser = expat.ParserCreate("utf-8", " ", intern={})
         parser.namespace_prefixes = True
         parser.buffer_text = True
-        parser.buffer_size = 262_144
+        parser.buffer_size = 65_536
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._pieces.append

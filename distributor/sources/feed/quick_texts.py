@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import lru_cache
 from urllib.parse import urljoin
 
 from distributor.sources.feed.quick_names import Unsure
@@ -70,6 +71,7 @@ def resolve(base: str, address: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=4096)  # Most entries of a feed are those of the poll before.
 def read_moment(text: str) -> tuple[int, ...] | None:
     """Year to second in UTC; None for no date at all. Unsure about all but the two usual forms."""
     if not text:
