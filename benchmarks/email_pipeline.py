@@ -102,7 +102,7 @@ def main() -> int:
     if "--child" in sys.argv:
         run_one(sys.argv[2:])
         return 0
-    few, many, rounds = choose((5, 100, 1), (200, 5_000, 5), (1_000, 50_000, 7))
+    few, many, rounds = choose((5, 100, 1), (200, 20_000, 5), (1_000, 50_000, 7))
     with ExitStack() as stack:
         found = measure_all(stack, few, many, rounds)
     is_met = judge(found)
