@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email
 import email.message
+import fcntl
 import os
 import pwd
 import shutil
@@ -15,6 +16,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +92,24 @@ def why_not(name: str) -> str:
 @contextmanager
 def run_mail_server(name: str, folder: Path, is_strict: bool = False) -> Iterator[MailServer]:
     """The server, until the block ends. `is_strict`: with little patience, see STRICT."""
+    with _wait_for_turn(name), _run(name, folder, is_strict) as server:
+        yield server
+
+
+@contextmanager
+def _wait_for_turn(name: str) -> Iterator[None]:
+    """OpenSMTPD has one queue and one control socket on a machine, wherever its configuration is: two of them side
+    by side take mails out of each other's hands and tell clients to come back later. So tests take turns."""
+    if name != "opensmtpd":
+        yield
+        return
+    with (Path(tempfile.gettempdir()) / "distributor-tests-opensmtpd.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _run(name: str, folder: Path, is_strict: bool) -> Iterator[MailServer]:
     port = _find_port()
     maildir = folder / "mail" / "inbox"
     certificate = make_certificate(folder / "server.pem", is_rsa=True)
