@@ -104,7 +104,7 @@ def compare(kind: str, file: Path, count: int, rounds: int, server: str) -> bool
 
 
 def main() -> int:
-    count, rounds = choose((300, 1), (100_000, 3), (1_000_000, 5))
+    count, rounds = choose((300, 1), (100_000, 7), (1_000_000, 5))
     is_met = True
     with tempfile.TemporaryDirectory() as name, open_server(Path(name)) as server:
         file = Path(name) / "people.csv"
