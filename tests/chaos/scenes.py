@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from distributor.sources.sandbox import Reply
 from distributor.sources.sandbox_pages import Story
+from distributor.storage.send_record import FOLDER
 from tests.chaos.callers import Callers
 from tests.chaos.child import Bomb
-from tests.chaos.stage import Stage
+from tests.chaos.stage import ROUND, Stage
 
 
 def do_nothing(stage: Stage, callers: Callers) -> None:
@@ -94,6 +96,48 @@ def use_site(stage: Stage) -> dict[str, Any]:
     return {"sources": [*stage.settings["sources"], site]}
 
 
+#: Digests that a day of vanishing pages has stories for.
+ROUNDS = 10
+
+
+def publish_pairs(stage: Stage) -> None:
+    """Two stories for each digest of the day, all of them seen; then the page of the second one is gone."""
+    get_to_know_site(stage)
+    pairs = [[f"r{next(stage.numbers)}" for _ in range(2)] for _ in range(ROUNDS)]
+    for number, pair in enumerate(pairs):
+        for slug in pair:
+            stage.site.publish(Story(slug, f"Local story {slug}", section=f"Local {number}"))
+    stage.require("poll")
+    for _, gone in pairs:
+        stage.site.withdraw(gone)
+    # So many at once are rightly held for a person.
+    stage.tell("UPDATE post SET status = 'live', reason = '' WHERE source = 'local' AND status = 'held'")
+
+
+def publish_digest(stage: Stage) -> list[str]:
+    """A story, and one more digest of two stories, due for ten minutes."""
+    now = time.time()
+    stage.tell(f"UPDATE post SET ripe_at = {now - 1800:.0f} WHERE source = 'local' AND status = 'live'")
+    ((count,),) = stage.ask("SELECT count(*) FROM schedule WHERE name LIKE 'round-%'")
+    stage.tell(
+        "INSERT INTO schedule (name, started_at, planned_until) "
+        f"VALUES ('round-{count}', {now - 3600:.0f}, {now - 900:.0f})"
+    )
+    due = f"{datetime.now(UTC) - timedelta(minutes=10):%H:%M}"
+    rounds = [
+        {"name": f"round-{number}", "channel": "tg", "form": "digest", "at": due, "title": f"{ROUND}{number}"}
+        | {"filter": {"sections": [f"Local {number}"]}, "max_lateness": "20h"}
+        for number in range(count + 1)
+    ]
+    stage.configure({**use_local_site(stage), "schedules": [*stage.settings["schedules"], *rounds]})
+    return [*stage.publish(1), f"{ROUND}{count}"]
+
+
+def use_local_site(stage: Stage) -> dict[str, Any]:
+    site = {"name": "local", "kind": "feed", "url": f"{stage.site.url}/feed/", "every": "1s", "check_page": "0s"}
+    return {"sources": [*stage.settings["sources"], site]}
+
+
 # -- what nobody answers for -----------------------------------------------------------------------------------
 
 OF_X = "edition_id IN (SELECT id FROM edition WHERE channel = 'x')"
@@ -161,12 +205,17 @@ def mend_template(stage: Stage, callers: Callers) -> None:
 
 
 def age_copies(stage: Stage, callers: Callers) -> None:
-    """The last copy is of last year, and so is a day of the record of what was sent."""
-    backups, record = stage.folder / "var" / "backups", stage.folder / "var" / "sends"
+    """The last copy is of last year."""
+    backups = stage.folder / "var" / "backups"
     backups.mkdir(exist_ok=True)
     (backups / "distributor-regular-20250101T000000Z.db").write_bytes(b"")
     for path in backups.glob("distributor-regular-2026*"):
         path.unlink()
+
+
+def age_record(stage: Stage, callers: Callers) -> None:
+    """A day of the record of what was sent is of last year."""
+    record = stage.folder / "var" / FOLDER
     record.mkdir(exist_ok=True)
     (record / "2025-01-01.log").write_text("")
 
@@ -217,7 +266,10 @@ SCENES = (
           quiet=3.0),
     Scene("old copies", "an old copy of the database makes room", setup=age_copies, changes=keep_one_copy,
           quiet=HOUSEKEEPING, kinds=("SQLite",)),
+    Scene("an old record", "a day of what was sent makes room", setup=age_record, quiet=HOUSEKEEPING),
     Scene("no room for copies", "a copy cannot be made", setup=block_copies, after=unblock_copies,
           quiet=HOUSEKEEPING, kinds=("SQLite",)),
+    Scene("pages that are gone", "a digest goes without a story whose page has vanished",
+          publish=publish_digest, changes=use_local_site, begin=publish_pairs),
     Scene("two for the redirects", "a second process answers readers who click", changes=share_redirects),
 )  # fmt: skip

@@ -35,6 +35,8 @@ FEW = 3
 LEAVERS = 300
 PATIENCE = 240.0
 LETTER = "Weekly letter"
+#: How the titles of digests begin that go to Telegram alone.
+ROUND = "Round "
 #: Where these channels stand among the boxes.
 LETTER1, LETTER2 = 3, 4
 #: The exit code for a database that cannot be used (yet): a killed holder's lock may outlive it for a moment.
@@ -88,7 +90,8 @@ class Stage:
         self.keeping = open_keeping(kind, folder / "var", server_url)
         self.config = folder / "config" / "distributor.yaml"
         self.config.parent.mkdir(parents=True)
-        self._numbers = itertools.count(100)
+        #: Of stories, never used before.
+        self.numbers = itertools.count(100)
         due = datetime.now(UTC) - timedelta(minutes=10)
         self.settings = self._settings(f"{due:%H:%M}")
         self.config.write_text(json.dumps(self.settings))
@@ -181,7 +184,7 @@ class Stage:
 
     def publish(self, count: int) -> list[str]:
         """New stories; their headlines, never used before."""
-        numbers = [next(self._numbers) for _ in range(count)]
+        numbers = [next(self.numbers) for _ in range(count)]
         for number in numbers:
             self.feed.publish(number)
         return [f"Story number {number}" for number in numbers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 from tests.chaos.accounts import Account, Pair, settle_accounts
 from tests.chaos.child import Bomb
 from tests.chaos.nursery import Life
-from tests.chaos.stage import FEW, LETTER, PATIENCE, REFUSED, Stage
+from tests.chaos.stage import FEW, LETTER, PATIENCE, REFUSED, ROUND, Stage
 from tests.chaos.visitors import Visitors
 
 STORIES = 2
@@ -91,7 +92,7 @@ def wait_until_done(stage: Stage, life: Life, titles: list[str]) -> int | None:
 
 
 def editions_of(titles: Sequence[str]) -> int:
-    return sum(3 if title == LETTER else 5 for title in titles)
+    return sum(3 if title == LETTER else 1 if title.startswith(ROUND) else 5 for title in titles)
 
 
 def take_stock(
@@ -111,10 +112,13 @@ def in_flight(stage: Stage) -> dict[str, int]:
 
 
 def list_planned(stage: Stage, titles: Sequence[str]) -> list[Pair]:
+    rounds = [one for one in titles if one.startswith(ROUND)]
+    titles = [one for one in titles if one not in rounds]
     people = [f"reader{number}@example.org" for number in range(stage.readers)]
     lists = {"letter0": people, "letter1": people, "letter2": people[:FEW]}
     letters = [(name, one, title) for name, list_ in lists.items() for one in list_ for title in titles]
-    return letters + [(name, "", title) for name in ("tg", "x") for title in titles if title != LETTER]
+    posts = [(name, "", title) for name in ("tg", "x") for title in titles if title != LETTER]
+    return [*letters, *posts, *(("tg", "", title) for title in rounds)]
 
 
 def list_seen(stage: Stage, marks: dict[str, int]) -> list[Pair]:
@@ -128,6 +132,8 @@ def list_seen(stage: Stage, marks: dict[str, int]) -> list[Pair]:
 def find_title(sighting: Any) -> str:
     words = f"{sighting.subject}\n{sighting.text}"
     start = words.find("Story number")
+    if found := re.match(rf"\s*({ROUND}\d+)", words):
+        return found[1]
     if start < 0:
         return LETTER if LETTER in words else words[:60]
     return " ".join(words[start : start + 20].split()[:3])
