@@ -62,7 +62,7 @@ def main() -> int:
         count, port = (int(word) for word in sys.argv[2:4])
         print(json.dumps(run_path(count, port)))
         return 0
-    few, many, rounds = choose((100, 300, 1), (10_000, 100_000, 1), (10_000, 1_000_000, 1))
+    few, many, rounds = choose((100, 300, 1), (10_000, 100_000, 5), (10_000, 1_000_000, 5))
     small, large = measure(few, many, rounds)
     print(f"{'readers':>10} {'import':>8} {'freeze':>8} {'send':>8}  CPU ms per 1,000   mails/s   peak MB")
     for count, found in ((few, small), (many, large)):

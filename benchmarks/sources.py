@@ -65,7 +65,7 @@ def measure(count: int, rounds: int, port: int) -> tuple[float, float, float]:
 
 
 def main() -> int:
-    rounds, count = choose((1, 20), (3, 1000), (5, 1000))
+    rounds, count = choose((1, 20), (5, 1000), (5, 1000))
     with run_site(SERVER) as port:
         cpu, seconds, look = measure(count, rounds, port)
     share = (cpu + look * INTERVAL) / INTERVAL * 100

@@ -109,7 +109,7 @@ def wait_for(envelopes: Envelopes, wanted: int) -> None:
 def main() -> int:
     # Some claims for each, so that the second one, which has just come and connects, counts for little; one reader
     # in twenty gets nothing.
-    readers, rounds = choose((20, 1), (6_000, 3), (20_000, 5))
+    readers, rounds = choose((20, 1), (6_000, 5), (20_000, 5))
     compile_bytecode()
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
